@@ -1,0 +1,59 @@
+"""The only room that knows yt-dlp and PyAV: a video to its stream, a window of the stream to a waveform."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Reason(Enum):
+    """Why a video gave no clips, and what that means for the next run."""
+
+    REMOVED = ("removed", "permanent")
+    PRIVATE = ("private", "permanent")
+    MEMBERS_ONLY = ("members_only", "permanent")
+    AGE_RESTRICTED = ("age_restricted", "permanent")
+    GEO_BLOCKED = ("geo_blocked", "permanent")
+    DRM = ("drm", "permanent")
+    TOO_SHORT = ("too_short", "permanent")
+    SILENT = ("silent", "permanent")
+    NO_AUDIO = ("no_audio", "permanent")
+    BAD_LINK = ("bad_link", "permanent")
+    UNSUPPORTED = ("unsupported", "permanent")
+    NETWORK = ("network", "temporary")
+    SERVER_ERROR = ("server_error", "temporary")
+    LIVE = ("live", "temporary")
+    UPCOMING = ("upcoming", "temporary")
+    UNKNOWN = ("unknown", "temporary")
+    RATE_LIMITED = ("rate_limited", "wall")
+    BOT_CHECK = ("bot_check", "wall")
+
+    def __new__(cls, value: str, kind: str) -> "Reason":
+        member = object.__new__(cls)
+        member._value_ = value
+        member.kind = kind
+        return member
+
+    kind: str  # "permanent": never tried again; "temporary": tried on a rerun; "wall": about this machine, not the video
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """Where a video's sound can be read now; stream URLs expire and are never stored."""
+
+    video_id: str
+    stream_url: str
+    http_headers: dict[str, str]
+    duration_s: float
+    title: str
+    channel_id: str
+    channel: str
+    upload_date: str  # YYYYMMDD, or ""
+    license: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A video that gave no clips, as a value."""
+
+    video_id: str
+    reason: Reason
+    detail: str  # the full text of the site or the library
