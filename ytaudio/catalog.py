@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
+from ytaudio.errors import UserError
+
 COLUMNS = ("link", "title", "description", "category")
 REQUIRED = ("link", "category")
 YOUTUBE_HOSTS = {"youtube.com", "youtube-nocookie.com", "youtu.be"}
@@ -17,7 +19,7 @@ _ID_LIKE = re.compile(r"[0-9A-Za-z_-]+")
 _PATH_WITH_ID = {"shorts", "embed", "live", "v", "e", "vi"}
 
 
-class CatalogError(ValueError):
+class CatalogError(UserError):
     """A catalogue that cannot be used at all; the message is one sentence that names the mend."""
 
 

@@ -4,8 +4,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ytaudio.catalog import CatalogError
-
 
 class UserError(ValueError):
     """Something the user can mend; the message is one sentence that says how."""
@@ -19,6 +17,6 @@ def mendable() -> Iterator[None]:
     """
     try:
         yield
-    except (UserError, CatalogError) as error:
+    except UserError as error:
         print(" ".join(str(error).split()), file=sys.stderr)  # noqa: T201
         raise SystemExit(2) from None

@@ -1,0 +1,164 @@
+"""The record of a build: what became of each video, on disk before anything depends on it."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ytaudio.errors import UserError
+from ytaudio.media import Failure, Reason
+
+LEDGER, LOCK = "ledger.jsonl", "lock"
+
+
+class CollectError(UserError):
+    """A folder that cannot be collected into; the message is one sentence that names the mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What decides the bytes of a clip: a ledger is resumed under the same ones only."""
+
+    clips_per_video: int = 3
+    clip_seconds: float = 10.0
+    seed: int = 0  # of the order in which videos are visited
+
+
+@dataclass(frozen=True, slots=True)
+class ClipRecord:
+    """One clip file as the ledger knows it."""
+
+    index: int
+    start_s: float
+    seconds: float
+    samples: int  # at 16 kHz
+    dbfs: float  # RMS level
+    sha256: str  # of the FLAC file
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one video: one line of the ledger."""
+
+    video_id: str
+    category: str
+    url: str
+    title: str
+    channel_id: str
+    duration_s: float
+    clips: tuple[ClipRecord, ...]
+    failure: Failure | None
+    bytes_read: int
+    seconds: float  # spent on it
+
+    @property
+    def settled(self) -> bool:
+        """Whether a rerun leaves it alone: it has its clips, or never will."""
+        return self.failure is None or self.failure.reason.kind == "permanent"
+
+    def to_json(self) -> str:
+        """One line of JSON, without its line break."""
+        record: dict[str, Any] = asdict(self)
+        if self.failure:
+            record["failure"] = {"reason": self.failure.reason.value, "detail": self.failure.detail}
+        return json.dumps(record, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> "Outcome":
+        """The inverse of to_json, from the line's parsed object."""
+        failed = record["failure"]
+        failure = Failure(record["video_id"], Reason(failed["reason"]), failed["detail"]) if failed else None
+        made = tuple(ClipRecord(**clip) for clip in record["clips"])
+        return cls(**{**record, "clips": made, "failure": failure})
+
+
+class Ledger:
+    """The append-only record of a build: its settings first, then one outcome a line, each on disk before it counts."""
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        self.path = folder / LEDGER
+        self.outcomes: dict[str, Outcome] = {}
+        kept, found = 0, None
+        if self.path.exists():
+            for line in self.path.read_bytes().splitlines(keepends=True):
+                if not line.endswith(b"\n"):
+                    break  # the run was killed in the middle of this line: nothing had depended on it
+                record = json.loads(line)
+                if found is None:
+                    found = Settings(**record["settings"])
+                else:
+                    self._count(Outcome.from_json(record))
+                kept += len(line)
+        if found not in (None, settings):
+            raise CollectError(_what_changed(folder, found, settings))
+        self._file = self.path.open("ab")
+        self._file.truncate(kept)
+        if found is None:
+            self._write(json.dumps({"settings": asdict(settings)}))
+
+    def append(self, outcome: Outcome) -> None:
+        """Write one outcome; it is on disk when this returns."""
+        self._write(outcome.to_json())
+        self._count(outcome)
+
+    def _count(self, outcome: Outcome) -> None:
+        self.outcomes[outcome.video_id] = outcome
+
+    def _write(self, line: str) -> None:
+        self._file.write(line.encode() + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _what_changed(folder: Path, before: Settings, now: Settings) -> str:
+    pairs = [(name, value, asdict(now)[name]) for name, value in asdict(before).items() if asdict(now)[name] != value]
+    changes = ", ".join(f"--{name.replace('_', '-')} was {was} and is now {given}" for name, was, given in pairs)
+    return f"{folder} was begun with other settings ({changes}): repeat those, or build into a new folder."
+
+
+def read_ledger(folder: str | Path) -> tuple[Settings, dict[str, Outcome]]:
+    """The settings and the last outcome of each video of a build.
+
+    Raises:
+        CollectError: the folder holds no ledger.
+    """
+    path = Path(folder) / LEDGER
+    if not path.is_file():
+        raise CollectError(f"{folder} holds no {LEDGER}: give a folder that `ytaudio build` wrote.")
+    with path.open(encoding="utf-8") as lines:
+        settings = Settings(**json.loads(next(lines))["settings"])
+        found = (Outcome.from_json(json.loads(line)) for line in lines if line.endswith("\n"))
+        return settings, {outcome.video_id: outcome for outcome in found}
+
+
+@contextmanager
+def open_ledger(folder: str | Path, settings: Settings) -> Iterator[Ledger]:
+    """The ledger of a folder, for one builder at a time.
+
+    Raises:
+        CollectError: another builder is at work there, the settings changed, or the folder cannot be written.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / LOCK).open("w")
+    except OSError as error:
+        raise CollectError(f"Cannot write to {folder} ({error.strerror}): give a folder of your own.") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CollectError(f"Another build is writing to {folder}: wait for it, or give another folder.") from None
+        ledger = Ledger(folder, settings)
+        try:
+            yield ledger
+        finally:
+            ledger.close()
