@@ -1,1 +1,1 @@
-"""."""
+"""The Gradio demo, pushed to the Hub as is."""
