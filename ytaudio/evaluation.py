@@ -1,0 +1,203 @@
+"""Model x split to scores with intervals; two models to a verdict."""
+
+import itertools
+import json
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError
+
+from ytaudio.catalog import normalize_category
+from ytaudio.clips import SAMPLING_RATE, crop_starts, decode, repeat_to, resample
+from ytaudio.comparison import Comparison, compare, compare_all
+from ytaudio.errors import UserError
+from ytaudio.floors import floors as floors_of
+from ytaudio.floors import keys_of
+from ytaudio.scores import SCORES_FILE, Floor, Prediction, Scores, TopicMetric, by_video, figures
+from ytaudio.training import RUN_FILE, load_for_inference, open_dataset
+
+__all__ = [
+    "Comparison",
+    "Floor",
+    "Prediction",
+    "Scores",
+    "TopicMetric",
+    "compare",
+    "compare_all",
+    "load_scores",
+    "score_model",
+]
+
+CROP_S = 5.0  # where the model's folder does not say what it was trained on
+
+
+def score_model(
+    model: str,
+    dataset_name: str,
+    *,
+    revision: str | None = None,
+    model_revision: str | None = None,
+    split: str | None = None,
+    crop_seconds: float | None = None,
+    crops: int = 3,
+    batch_size: int = 16,
+    trust_remote_code: bool = False,
+    floors: bool = True,
+) -> Scores:
+    """Score an audio classifier on a split of a dataset.
+
+    Each clip is heard as up to `crops` crops of one fixed length, spread evenly; a clip's probabilities are the mean
+    over its crops, a video's the mean over its clips. Model and dataset are matched by the labels' names; where the
+    model knows labels that the dataset lacks, their probability is shared out among the others.
+
+    Args:
+        model: a folder or a Hub repo id, of any checkpoint of AutoModelForAudioClassification.
+        dataset_name: a folder or a Hub repo id.
+        revision: of the dataset; None for the newest.
+        model_revision: of the model; None for the newest.
+        split: None for "test" if there is one, else "validation".
+        crop_seconds: None for what the model was trained on, as its training_run.json says, else 5.
+        crops: of each clip, at the most.
+        batch_size: crops at once.
+        trust_remote_code: run the model's own code from the Hub.
+        floors: work out the floors as well; they need the split "train".
+
+    Raises:
+        UserError: no such split, labels that do not cover the dataset's, a dataset or model that cannot be read.
+    """
+    dataset, sha, labels = open_dataset(dataset_name, revision)
+    labels, split = tuple(labels), _split(dataset_name, list(dataset), split)
+    network, extractor = load_for_inference(model, model_revision, trust_remote_code)
+    columns = _columns(model, network.config.id2label, dataset_name, labels)
+    seconds = crop_seconds or _trained_crop(model, model_revision)
+    started = time.monotonic()
+    rows = (row["audio"]["bytes"] for row in dataset[split].select_columns("audio"))
+    heard = _listen(network, extractor, rows, round(seconds * SAMPLING_RATE), crops, batch_size)[:, columns]
+    predictions = by_video(keys_of(dataset[split]), heard / heard.sum(axis=1, keepdims=True), labels)
+    took = time.monotonic() - started
+    return Scores(
+        model_id=str(model),
+        model_revision=getattr(network.config, "_commit_hash", None) or "",
+        dataset_id=str(dataset_name),
+        dataset_revision=sha or "",
+        split=split,
+        labels=labels,
+        floors=floors_of(dataset, split, labels, str(dataset_name), sha or "") if floors else {},
+        predictions=predictions,
+        crop_seconds=seconds,
+        crops=crops,
+        seconds=round(took, 2),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        versions={name: version(name) for name in ("ytaudio", "transformers", "datasets", "torch", "numpy")},
+        **figures(predictions, labels),
+    )
+
+
+def _split(dataset_name: str, found: Sequence[str], wanted: str | None) -> str:
+    for candidate in (wanted,) if wanted else ("test", "validation"):
+        if candidate in found:
+            return candidate
+    raise UserError(
+        f"{dataset_name} has no split {wanted or 'test or validation'}: give one of {', '.join(found)} as --split."
+    )
+
+
+def _columns(model: str, id2label: dict[int, str], dataset_name: str, labels: Sequence[str]) -> list[int]:
+    """Which of the model's outputs each label of the dataset is, by name; case, blanks and hyphens do not matter."""
+    known = {normalize_category(str(name)): int(number) for number, name in id2label.items()}
+    missing = [label for label in labels if normalize_category(label) not in known]
+    if missing:
+        names = ", ".join(sorted(map(str, id2label.values()))[:8])
+        raise UserError(
+            f"{model} does not know the label {', '.join(missing[:5])} of {dataset_name} (it knows {names}): "
+            "score it on a dataset with its labels, or fine-tune it on this one."
+        )
+    return [known[normalize_category(label)] for label in labels]
+
+
+def _trained_crop(model: str, revision: str | None) -> float:
+    """The crop length a model was trained on, in seconds."""
+    path = Path(model) / RUN_FILE
+    if not Path(model).is_dir():
+        try:
+            path = Path(hf_hub_download(model, RUN_FILE, revision=revision))
+        except EntryNotFoundError:
+            return CROP_S
+    return float(json.loads(path.read_text())["crop_seconds"]) if path.is_file() else CROP_S
+
+
+def _listen(
+    network: Any, extractor: Any, rows: Iterable[bytes], samples: int, crops: int, batch_size: int
+) -> np.ndarray:
+    """Probabilities of every clip, float64 (clips, classes), each the mean over its crops of `samples` at 16 kHz."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    network = network.to(device).eval()
+    heard: list[np.ndarray] = []
+    owners: list[int] = []
+    pieces = _cut(rows, samples, crops)
+    while batch := list(itertools.islice(pieces, batch_size)):
+        inputs = _inputs(extractor, [waveform for _, waveform in batch])
+        with torch.inference_mode():
+            logits = network(**{name: tensor.to(device) for name, tensor in inputs.items()}).logits
+        heard.append(logits.float().softmax(-1).double().cpu().numpy())
+        owners += [clip for clip, _ in batch]
+    shares, counts = np.concatenate(heard), np.bincount(owners)
+    summed = np.zeros((len(counts), shares.shape[1]))
+    np.add.at(summed, owners, shares)
+    return summed / counts[:, None]
+
+
+def _cut(rows: Iterable[bytes], samples: int, crops: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Crops of one length, each with its clip's number; a shorter clip is repeated up to that length."""
+    for clip, flac in enumerate(rows):
+        waveform = repeat_to(decode(flac), samples)
+        for start in crop_starts(len(waveform), samples, crops):
+            yield clip, waveform[start : start + samples]
+
+
+def _inputs(extractor: Any, waveforms: Sequence[np.ndarray]) -> dict[str, torch.Tensor]:
+    """What a network takes, (batch, ...): extracted crop by crop, since an extractor normalises over a whole batch."""
+    rate = extractor.sampling_rate
+    each = [
+        extractor(resample(waveform, SAMPLING_RATE, rate), sampling_rate=rate, return_tensors="pt")
+        for waveform in waveforms
+    ]
+    return {name: torch.cat([one[name] for one in each]) for name in each[0]}
+
+
+def load_scores(model: str, revision: str | None = None) -> Scores:
+    """The scores that travel with a model: scores.json of a folder or of a Hub repo.
+
+    Raises:
+        UserError: there are none, or the Hub cannot be asked.
+    """
+    if Path(model).exists():
+        path = Path(model) / SCORES_FILE if Path(model).is_dir() else Path(model)
+        if not path.is_file():
+            raise UserError(f"{model} has no {SCORES_FILE}: score it first, with recipes/evaluate.py.")
+        return _read(path)
+    try:
+        return _read(Path(hf_hub_download(model, SCORES_FILE, revision=revision)))
+    except EntryNotFoundError:
+        raise UserError(
+            f"{model} has no {SCORES_FILE}: score it first, with recipes/evaluate.py --push_to_hub."
+        ) from None
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        raise UserError(
+            f"{model} is neither a folder nor a model that the Hub shows you ({type(error).__name__}): "
+            "check the name, HF_TOKEN and HF_ENDPOINT."
+        ) from None
+
+
+def _read(path: Path) -> Scores:
+    try:
+        return Scores.load(path)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{path} cannot be read as scores ({error}): score the model again.") from None
