@@ -4,7 +4,7 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit, urlunsplit
@@ -54,6 +54,22 @@ class Catalog:
     def categories(self) -> tuple[str, ...]:
         """The categories that have at least one video, sorted: the order of the dataset's labels."""
         return tuple(sorted({video.category for video in self.videos}))
+
+    def keep(self, categories: Sequence[str] | None) -> "Catalog":
+        """Only the videos of these categories; None keeps all.
+
+        Raises:
+            CatalogError: the catalogue has no such category.
+        """
+        if categories is None:
+            return self
+        kept = {normalize_category(category) for category in categories}
+        unknown = sorted(kept - set(self.categories))
+        if unknown:
+            raise CatalogError(
+                f"The catalogue has no category {', '.join(unknown)}: it has {', '.join(self.categories)}."
+            )
+        return Catalog(tuple(video for video in self.videos if video.category in kept), self.rejected)
 
 
 def parse_link(link: str) -> tuple[str, str]:

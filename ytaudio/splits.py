@@ -61,6 +61,17 @@ PROTOCOLS = {
 }
 
 
+def protocol_named(name: str) -> Protocol:
+    """The protocol of that name.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name not in PROTOCOLS:
+        raise UserError(f"There is no protocol {name}: give --protocol {' or '.join(PROTOCOLS)}.")
+    return PROTOCOLS[name]
+
+
 def split_by_group(subjects: Sequence[Subject], protocol: Protocol, seed: int) -> dict[str, str]:
     """Video id to split; a video left out by a protocol with exact counts is not in it.
 

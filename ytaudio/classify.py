@@ -1,0 +1,91 @@
+"""A link or a file to probabilities: windows in, several crops, their probabilities averaged."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ytaudio import clips, media, training
+from ytaudio.catalog import Video, parse_link
+from ytaudio.media import Failure, Media, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model makes of one input."""
+
+    probabilities: dict[str, float]  # label to mean probability over the crops
+    crops: int
+    agreeing: int  # crops whose own first choice is the answer
+
+
+@dataclass(frozen=True, slots=True)
+class Classifier:
+    """A model ready to answer for links and files."""
+
+    model: Any
+    extractor: Any
+    crop_seconds: float
+
+    @classmethod
+    def load(cls, name: str, *, revision: str | None = None, trust_remote_code: bool = False) -> "Classifier":
+        """A model from the Hub or a folder, with the crop length it was trained on.
+
+        Raises:
+            UserError: there is no such model, or it is no audio classifier.
+        """
+        model, extractor = training.load_for_inference(name, revision=revision, trust_remote_code=trust_remote_code)
+        return cls(model.eval(), extractor, training.trained_crop_seconds(name, revision))
+
+    @property
+    def labels(self) -> list[str]:
+        """The model's labels, in the order of its outputs."""
+        return [self.model.config.id2label[n] for n in range(self.model.config.num_labels)]
+
+    def classify(self, source: str | Path, *, crops: int = 6) -> Answer | Failure:
+        """What one link or file is about; of a long one only `crops` windows are read."""
+        found = _open(str(source))
+        if isinstance(found, Failure):
+            return found
+        opened = media.open_media(found)
+        if isinstance(opened, Failure):
+            return opened
+        waveforms = []
+        with opened as reader:
+            for window in clips.spread_windows(found.duration_s, crops, self.crop_seconds):
+                waveform = reader.window(window)
+                if isinstance(waveform, Failure):
+                    return waveform
+                waveforms.append(waveform)
+        if not any(waveform.size for waveform in waveforms):
+            return Failure(found.video_id, Reason.TOO_SHORT, "it holds no sound")
+        return self.answer(waveforms)
+
+    def answer(self, waveforms: list[np.ndarray]) -> Answer:
+        """The averaged answer for crops: a list of float32 (samples,) at 16 kHz."""
+        probabilities = np.stack(list(self._probabilities(waveforms)))
+        mean = probabilities.mean(axis=0)
+        agreeing = int((probabilities.argmax(axis=1) == mean.argmax()).sum())
+        return Answer(dict(zip(self.labels, mean.tolist(), strict=True)), len(probabilities), agreeing)
+
+    def _probabilities(self, waveforms: list[np.ndarray]) -> Iterator[np.ndarray]:
+        samples = round(self.crop_seconds * clips.SAMPLING_RATE)
+        collate = training.ClipCollator(self.extractor, self.crop_seconds, random=False)
+        for waveform in waveforms:
+            whole = clips.repeat_to(waveform, samples)[:samples]
+            batch = collate([{"audio": {"bytes": clips.encode(whole), "path": None}}])
+            with torch.no_grad():
+                yield self.model(**batch).logits.float().softmax(-1)[0].numpy()
+
+
+def _open(source: str) -> Media | Failure:
+    if Path(source).is_file():
+        return media.local_file(Path(source))
+    try:
+        video_id, url = parse_link(source)
+    except ValueError:
+        return Failure(source, Reason.BAD_LINK, "neither a file nor a link to a video")
+    return media.locate(Video(video_id, url, "", "", ""))

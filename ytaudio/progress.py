@@ -1,0 +1,30 @@
+"""Progress of long work on a terminal; silence elsewhere."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ytaudio.collect import Progress as Standing
+
+
+@contextmanager
+def collecting(categories: Sequence[str]) -> Iterator[Callable[["Standing"], None]]:
+    """A bar a category while videos are collected; gives the callable that `collect` calls with how it stands."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(
+        *columns, TextColumn("{task.fields[note]}"), console=console, disable=not console.is_terminal
+    ) as bars:
+        tasks = {category: bars.add_task(category, total=None, note="") for category in categories}
+
+        def show(standing: "Standing") -> None:
+            for category, task in tasks.items():
+                bars.update(task, completed=standing.good.get(category, 0), total=standing.wanted.get(category))
+            note = f"{standing.failed} gone, {standing.bytes_read / 1e6:.0f} MB"
+            bars.update(tasks[categories[-1]], note=note)
+
+        yield show
