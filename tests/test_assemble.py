@@ -1,0 +1,132 @@
+import hashlib
+import json
+
+import numpy as np
+import pytest
+from datasets import Audio, load_dataset
+
+from ytaudio import clips
+from ytaudio.assemble import assemble, features
+from ytaudio.catalog import Catalog, Rejected, Video
+from ytaudio.collect import clip_path, write_whole
+from ytaudio.errors import UserError
+from ytaudio.ledger import ClipRecord, Outcome, Settings
+from ytaudio.media import Failure, Reason
+from ytaudio.splits import PROTOCOLS
+
+LABELS = ("art_music", "food", "history", "travel")
+SETTINGS = Settings(clips_per_video=2, clip_seconds=1.0, seed=3)
+
+
+def build(folder, per_class=20, channels=10):
+    """A build's outcome without the network: real clip files, real records."""
+    rng = np.random.default_rng(0)
+    videos, outcomes = [], {}
+    for label in LABELS:
+        for n in range(per_class):
+            video = Video(f"{label}_{n:02d}", f"https://example.org/{label}/{n}", "t|itle\n", "", label)
+            made = []
+            for index in range(2):
+                flac = clips.encode(rng.uniform(-0.5, 0.5, 16_000).astype(np.float32))
+                write_whole(clip_path(folder, video.id, index), flac)
+                made.append(ClipRecord(index, 2.0 * index, 1.0, 16_000, -10.0, hashlib.sha256(flac).hexdigest()))
+            channel = f"{label}-{n % channels}"
+            outcomes[video.id] = Outcome(
+                video.id, label, video.url, video.title, channel, 60.0, tuple(made), None, 1_000, 0.1
+            )
+            videos.append(video)
+    gone = Video("gone", "https://example.org/gone", "", "", "food")
+    failure = Failure("gone", Reason.REMOVED, "Video unavailable")
+    outcomes["gone"] = Outcome("gone", "food", gone.url, "", "", 0.0, (), failure, 0, 0.1)
+    return Catalog((*videos, gone), (Rejected(7, "duplicate", "x"),)), outcomes
+
+
+@pytest.fixture
+def built(tmp_path):
+    catalog, outcomes = build(tmp_path)
+    report = assemble(tmp_path, catalog, outcomes, SETTINGS, protocol=PROTOCOLS["default"], source="youtube.csv")
+    return tmp_path, catalog, outcomes, report
+
+
+def test_load_dataset_gives_every_clip_once_with_its_columns_and_its_sound(built):
+    folder, _, outcomes, report = built
+    loaded = load_dataset(str(folder / "dataset")).cast_column("audio", Audio(decode=False))
+    assert sorted(loaded) == ["test", "train", "validation"]
+    assert loaded["train"].features["label"].names == list(LABELS)
+    assert list(loaded["train"].features) == list(features(LABELS))
+    rows = [row for split in loaded.values() for row in split]
+    assert len(rows) == report.clips == 160
+    assert {(row["video_id"], row["clip"]) for row in rows} == {
+        (o.video_id, c.index) for o in outcomes.values() for c in o.clips
+    }
+    for row in rows:
+        outcome = outcomes[row["video_id"]]
+        assert LABELS[row["label"]] == outcome.category
+        assert (row["url"], row["title"], row["channel_id"]) == (outcome.url, outcome.title, outcome.channel_id)
+        assert hashlib.sha256(row["audio"]["bytes"]).hexdigest() == outcome.clips[row["clip"]].sha256
+        assert row["start_s"] == outcome.clips[row["clip"]].start_s
+
+
+def test_the_audio_column_is_the_librarys_own_feature(built):
+    folder, *_ = built
+    loaded = load_dataset(str(folder / "dataset"), split="train")
+    assert loaded.features["audio"] == Audio(sampling_rate=16_000)
+
+
+def test_no_channel_is_in_two_splits(built):
+    folder, *_ = built
+    loaded = load_dataset(str(folder / "dataset")).remove_columns("audio")
+    sides = {split: set(rows["channel_id"]) for split, rows in loaded.items()}
+    assert all(sides.values())
+    assert not sides["train"] & sides["validation"]
+    assert not (sides["train"] | sides["validation"]) & sides["test"]
+
+
+def test_the_report_counts_what_happened(built):
+    folder, _, _, report = built
+    assert json.loads((folder / "dataset" / "report.json").read_text())["clips"] == report.clips
+    assert (report.requested, report.rejected) == (82, {"duplicate": 1})
+    assert (report.attempted, report.collected, report.failed) == (81, 80, {"removed": 1})
+    assert report.failed_examples == {"removed": ["gone: Video unavailable"]}
+    assert report.hours == pytest.approx(160 / 3600, abs=1e-3)
+    for label in LABELS:
+        assert sum(report.splits[split][label]["videos"] for split in report.splits) == 20
+
+
+def test_the_same_ledger_gives_the_same_bytes_whatever_its_order(built, tmp_path):
+    folder, catalog, outcomes, _ = built
+    before = {p.name: p.read_bytes() for p in (folder / "dataset" / "data").iterdir()}
+    shuffled = dict(reversed(outcomes.items()))
+    assemble(folder, catalog, shuffled, SETTINGS, protocol=PROTOCOLS["default"], source="youtube.csv")
+    assert {p.name: p.read_bytes() for p in (folder / "dataset" / "data").iterdir()} == before
+
+
+def test_a_limit_takes_the_first_of_the_visiting_order(built):
+    folder, catalog, outcomes, _ = built
+    report = assemble(folder, catalog, outcomes, SETTINGS, protocol=PROTOCOLS["default"], per_category=12)
+    assert report.clips == 4 * 12 * 2
+
+
+def test_lab_is_short_and_says_so(built):
+    folder, catalog, outcomes, _ = built
+    report = assemble(folder, catalog, outcomes, SETTINGS, protocol=PROTOCOLS["lab"])
+    assert set(report.splits) == {"train", "validation"}
+    assert any("of 98 videos of food: 20 were collected" in sentence for sentence in report.missing)
+
+
+def test_large_splits_are_cut_into_shards(built, monkeypatch):
+    folder, catalog, outcomes, _ = built
+    monkeypatch.setattr("ytaudio.assemble.SHARD_BYTES", 200_000)
+    monkeypatch.setattr("ytaudio.assemble.ROWS_A_GROUP", 5)
+    assemble(folder, catalog, outcomes, SETTINGS, protocol=PROTOCOLS["default"])
+    names = sorted(p.name for p in (folder / "dataset" / "data").glob("train-*"))
+    assert len(names) > 3 and names[0] == f"train-00000-of-{len(names):05d}.parquet"
+    assert load_dataset(str(folder / "dataset"), split="train").num_rows == 112
+
+
+def test_nothing_collected_is_one_sentence_with_the_reasons(tmp_path):
+    catalog = Catalog((Video("gone", "u", "", "", "food"),), ())
+    _, outcomes = build(tmp_path, per_class=0)
+    with pytest.raises(UserError, match=r"No video gave a clip \(removed 1\)"):
+        assemble(tmp_path, catalog, outcomes, SETTINGS, protocol=PROTOCOLS["default"])
+    assert not (tmp_path / "dataset").exists()

@@ -1,0 +1,198 @@
+import fcntl
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from ytaudio import clips, media
+from ytaudio.catalog import Video
+from ytaudio.collect import WALL_PAUSES_S, clip_path, collect, visiting_order
+from ytaudio.ledger import CollectError, Settings, open_ledger, read_ledger
+from ytaudio.media import Failure, Reason
+from ytaudio.testing import MediaSite, make_videos
+
+CATEGORIES = ("food", "travel")
+SETTINGS = Settings(clips_per_video=2, clip_seconds=2.0, seed=0)
+
+
+@pytest.fixture(scope="module")
+def site():
+    made = make_videos(CATEGORIES, 6, channels_per_category=3, seed=1, duration_s=(20, 60))
+    with MediaSite(made) as running:
+        running.made = made
+        yield running
+
+
+@pytest.fixture
+def videos(site):
+    return [Video(v.id, f"https://www.youtube.com/watch?v={v.id}", "", "", v.category) for v in site.made]
+
+
+def gather(folder, videos, **options):
+    with open_ledger(folder, SETTINGS) as ledger:
+        collected = collect(videos, ledger, SETTINGS, threads=3, **options)
+        return collected, dict(ledger.outcomes)
+
+
+def files(folder):
+    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*.flac")}
+
+
+def test_every_video_becomes_the_clips_its_ledger_says(site, videos, tmp_path):
+    collected, outcomes = gather(tmp_path, videos)
+    assert collected.attempted == len(videos) == len(outcomes) and collected.stopped_by is None
+    for video in videos:
+        outcome = outcomes[video.id]
+        assert outcome.failure is None and outcome.category == video.category
+        assert outcome.channel_id and outcome.bytes_read > 0
+        assert len(outcome.clips) == 2
+        for clip in outcome.clips:
+            flac = clip_path(tmp_path, video.id, clip.index).read_bytes()
+            assert hashlib.sha256(flac).hexdigest() == clip.sha256
+            assert clips.decode(flac).size == clip.samples == 32_000
+    assert read_ledger(tmp_path) == (SETTINGS, outcomes)
+
+
+def test_a_rerun_reads_nothing(site, videos, tmp_path):
+    gather(tmp_path, videos)
+    before = files(tmp_path)
+    site.reset_counts()
+    collected, _ = gather(tmp_path, videos)
+    assert (collected.attempted, site.requests) == (0, 0)
+    assert files(tmp_path) == before
+
+
+def test_it_stops_at_enough_and_replaces_a_dead_video_by_the_next(site, videos, tmp_path):
+    order = visiting_order(videos, SETTINGS.seed)
+    dead = order["food"][1].id
+
+    def locate(video):
+        return Failure(dead, Reason.REMOVED, "Video unavailable") if video.id == dead else media.locate(video)
+
+    _, outcomes = gather(tmp_path, videos, per_category=3, locate=locate)
+    assert {v for v, o in outcomes.items() if o.clips} == {
+        *(order["food"][n].id for n in (0, 2, 3)),
+        *(order["travel"][n].id for n in (0, 1, 2)),
+    }
+    assert outcomes[dead].failure.reason is Reason.REMOVED
+
+
+def test_the_order_is_the_seeds_and_a_longer_catalogue_keeps_it(videos):
+    whole, part = visiting_order(videos, 0), visiting_order(videos[::2], 0)
+    assert visiting_order(videos[::-1], 0) == whole
+    assert visiting_order(videos, 1) != whole
+    for category, queue in part.items():
+        assert queue == [video for video in whole[category] if video in queue]
+
+
+def test_temporary_failures_are_tried_again_and_permanent_ones_are_not(site, videos, tmp_path):
+    gone, flaky = videos[0].id, videos[1].id
+    reasons = {gone: Reason.PRIVATE, flaky: Reason.NETWORK}
+
+    def locate(video):
+        reason = reasons.get(video.id)
+        return Failure(video.id, reason, "said so") if reason else media.locate(video)
+
+    _, outcomes = gather(tmp_path, videos, locate=locate)
+    assert outcomes[gone].failure and outcomes[flaky].failure
+    visited = []
+    _, outcomes = gather(tmp_path, videos, locate=lambda video: visited.append(video.id) or media.locate(video))
+    assert visited == [flaky] and outcomes[flaky].clips and outcomes[gone].failure.detail == "said so"
+
+
+def test_a_wall_pauses_everything_then_ends_the_run_and_blames_no_video(site, videos, tmp_path):
+    pauses = []
+    wall = Failure("", Reason.BOT_CHECK, "Sign in to confirm you're not a bot")
+    collected, outcomes = gather(tmp_path, videos, locate=lambda video: wall, pause=pauses.append)
+    assert collected.stopped_by is wall and outcomes == {}
+    assert tuple(pauses) == WALL_PAUSES_S
+    collected, outcomes = gather(tmp_path, videos)
+    assert all(outcome.clips for outcome in outcomes.values()) and len(outcomes) == len(videos)
+
+
+def test_after_a_short_wall_the_run_goes_on(site, videos, tmp_path):
+    answers = iter([Failure("", Reason.RATE_LIMITED, "HTTP Error 429")])
+    pauses = []
+    _, outcomes = gather(tmp_path, videos, locate=lambda v: next(answers, None) or media.locate(v), pause=pauses.append)
+    assert pauses == [WALL_PAUSES_S[0]] and len(outcomes) == len(videos)
+
+
+def test_a_silent_video_fails_as_silent(site, tmp_path):
+    [made] = make_videos(["food"], 1, channels_per_category=1, seed=5)
+    from dataclasses import replace
+
+    quiet = replace(made, state="silent")
+    site.add(quiet)
+    _, outcomes = gather(tmp_path, [Video(quiet.id, f"https://youtu.be/{quiet.id}", "", "", "food")])
+    assert outcomes[quiet.id].failure.reason is Reason.SILENT
+
+
+def test_a_cut_last_line_is_forgotten_and_its_video_read_again(site, videos, tmp_path):
+    gather(tmp_path, videos)
+    ledger = tmp_path / "ledger.jsonl"
+    whole = ledger.read_bytes()
+    ledger.write_bytes(whole[:-30])
+    site.reset_counts()
+    collected, outcomes = gather(tmp_path, videos)
+    assert collected.attempted == 1 and len(outcomes) == len(videos)
+
+
+def test_changed_settings_are_refused_by_name(videos, tmp_path):
+    with open_ledger(tmp_path, SETTINGS):
+        pass
+    changed = Settings(clips_per_video=2, clip_seconds=5.0, seed=0)
+    with pytest.raises(CollectError, match=r"--clip-seconds was 2\.0 and is now 5\.0"), open_ledger(tmp_path, changed):
+        pass
+
+
+def test_a_second_builder_is_refused(tmp_path):
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(CollectError, match="Another build"), open_ledger(tmp_path, SETTINGS):
+            pass
+
+
+def test_a_folder_without_a_ledger_or_not_writable_is_one_sentence(tmp_path):
+    with pytest.raises(CollectError, match="holds no ledger"):
+        read_ledger(tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CollectError, match="Cannot write"), open_ledger(tmp_path / "file", SETTINGS):
+        pass
+
+
+BUILDER = """
+import sys
+from ytaudio.catalog import read_catalog
+from ytaudio.collect import collect
+from ytaudio.ledger import Settings, open_ledger
+settings = Settings(2, 2.0, 0)
+with open_ledger(sys.argv[2], settings) as ledger:
+    print("ready", flush=True)
+    collect(read_catalog(sys.argv[1]).videos, ledger, settings, threads=2)
+"""
+
+
+def test_killed_at_many_moments_a_rerun_ends_with_the_same_clips(site, videos, tmp_path):
+    catalog = tmp_path / "youtube.csv"
+    catalog.write_text("link,category\n" + "".join(f"{video.id},{video.category}\n" for video in videos))
+    _, clean = gather(tmp_path / "clean", videos)
+    environment = {**os.environ, **site.environment()}
+    site.reset_counts()
+    for moment in range(5):
+        command = [sys.executable, "-c", BUILDER, str(catalog), str(tmp_path / "killed")]
+        child = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+        assert child.stdout.readline() == b"ready\n"
+        deadline = time.monotonic() + 20
+        target = site.requests + 2 + moment * 3  # a moment measured in what the site has been asked, not in seconds
+        while child.poll() is None and site.requests < target and time.monotonic() < deadline:
+            os.sched_yield()
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        child.stdout.close()
+    _, resumed = gather(tmp_path / "killed", videos)
+    assert files(tmp_path / "killed" / "clips") == files(tmp_path / "clean" / "clips")
+    assert {v: o.clips for v, o in resumed.items()} == {v: o.clips for v, o in clean.items()}
