@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, RemoteEntryNotFoundError
 
 from ytaudio.catalog import normalize_category
 from ytaudio.clips import SAMPLING_RATE, crop_starts, decode, repeat_to, resample
@@ -128,8 +128,10 @@ def _trained_crop(model: str, revision: str | None) -> float:
     if not Path(model).is_dir():
         try:
             path = Path(hf_hub_download(model, RUN_FILE, revision=revision))
-        except EntryNotFoundError:
+        except RemoteEntryNotFoundError:
             return CROP_S
+        except LocalEntryNotFoundError:
+            raise UserError(f"The Hub cannot be asked what {model} was trained on: give --crop_seconds.") from None
     return float(json.loads(path.read_text())["crop_seconds"]) if path.is_file() else CROP_S
 
 
@@ -185,7 +187,7 @@ def load_scores(model: str, revision: str | None = None) -> Scores:
         return _read(path)
     try:
         return _read(Path(hf_hub_download(model, SCORES_FILE, revision=revision)))
-    except EntryNotFoundError:
+    except RemoteEntryNotFoundError:
         raise UserError(
             f"{model} has no {SCORES_FILE}: score it first, with recipes/evaluate.py --push_to_hub."
         ) from None
