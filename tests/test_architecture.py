@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ytaudio"
 ROOMS = (
     *("errors", "catalog", "media", "clips", "ledger", "collect", "engine", "splits", "assemble"),
-    *("models", "training", "intervals", "floors", "scores", "evaluation", "comparison", "classify", "plots", "cards"),
+    *("models", "training", "intervals", "scores", "floors", "comparison", "evaluation", "classify", "plots", "cards"),
     *("hub", "localhub", "testing", "progress", "quickstart", "space", "cli"),
 )
 ALONE = {"models", "localhub", "testing", "space"}
