@@ -1,0 +1,171 @@
+"""The whole loop on made-up media and an embedded Hub, each step the command a user would type."""
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import soundfile
+
+from ytaudio.clips import SAMPLING_RATE, resample
+from ytaudio.errors import UserError
+from ytaudio.localhub import LocalHub
+from ytaudio.testing import MediaSite, SiteVideo, make_videos, write_catalog
+from ytaudio.testing.sounds import RATE, render
+
+HERE = Path(__file__).parent
+MARK = ".ytaudio-quickstart"
+CATEGORIES = ("travel", "food", "art_music", "history")
+LAUNCH = "accelerate launch --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no"
+
+TRY_IT = '''"""Nothing of ytaudio is imported here: this is how anyone uses the published models."""
+
+import sys
+
+import soundfile
+from transformers import pipeline
+
+waveform, sampling_rate = soundfile.read("fresh.wav", dtype="float32")
+for name in sys.argv[1:]:
+    classify = pipeline("audio-classification", model=name, trust_remote_code=True)
+    answers = classify({"array": waveform, "sampling_rate": sampling_rate}, top_k=2)
+    print(f"{name:36}", ", ".join(f"{answer['label']} {answer['score']:.2f}" for answer in answers))
+'''
+
+
+def recipes_folder() -> Path:
+    """Where the recipes lie: in the package when installed from a wheel, beside it in a checkout."""
+    return next(place for place in (HERE / "recipes", HERE.parent / "recipes") if place.is_dir())
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A folder to work in and the environment its commands see."""
+
+    folder: Path
+    environment: Mapping[str, str]
+    began: float  # time.monotonic() at the start, s
+
+    def title(self, text: str) -> None:
+        """Head a step with the seconds since the start."""
+        print(f"\n[{time.monotonic() - self.began:4.0f} s] {text}", flush=True)  # noqa: T201
+
+    def do(self, command: str) -> None:
+        """Show a command, run it in the folder, and stop if it fails.
+
+        Raises:
+            UserError: it failed; what it printed stands above.
+        """
+        print(f"$ {command}", flush=True)  # noqa: T201
+        words = shlex.split(command)
+        done = subprocess.run(self._real(words), cwd=self.folder, env=dict(self.environment), check=False)
+        if done.returncode:
+            raise UserError(f"`{words[0]}` ended with exit code {done.returncode}: mend what it says above, run again.")
+
+    def _real(self, words: Sequence[str]) -> list[str]:
+        """The same command through this very interpreter, whatever PATH says."""
+        module = {"ytaudio": ["ytaudio.cli"], "accelerate": ["accelerate.commands.accelerate_cli"]}.get(words[0])
+        return [sys.executable, *(["-m", *module] if module else []), *words[1:]]
+
+
+def _videos(per_category: int) -> tuple[list[SiteVideo], SiteVideo]:
+    """A little video site with an 11-hour video, one private and one removed; and a video for the last step."""
+    spare = per_category + max(2, per_category // 6)
+    made = make_videos(CATEGORIES, spare, channels_per_category=max(6, per_category // 2), seed=7)
+    first, second, third, *rest = made
+    fresh = make_videos(CATEGORIES, 1, channels_per_category=1, seed=8)[0]
+    states = [replace(first, duration_s=11 * 3600.0), replace(second, state="private"), replace(third, state="removed")]
+    return [*states, *rest], fresh
+
+
+def _prepare(folder: Path) -> None:
+    if folder.exists() and any(folder.iterdir()) and not (folder / MARK).exists():
+        raise UserError(f"{folder} holds other things: give a new folder, ytaudio quickstart FOLDER.")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARK).touch()
+
+
+def run(folder: Path, per_category: int) -> None:
+    """Everything, in FOLDER; a second run there goes on where the first stopped.
+
+    Raises:
+        UserError: the folder holds other things, or a step failed.
+    """
+    began = time.monotonic()
+    _prepare(folder)
+    folder = folder.resolve()
+    videos, fresh = _videos(per_category)
+    with LocalHub(folder / "hub") as hub, MediaSite(videos) as site:
+        environment = {
+            **os.environ,
+            **hub.environment(),
+            **site.environment(),
+            "HF_HOME": str(folder / "cache"),
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "TOKENIZERS_PARALLELISM": "false",
+        }
+        _steps(Session(folder, environment, began), hub, site, videos, fresh, per_category)
+        _farewell(folder, hub.user, time.monotonic() - began)
+
+
+def _steps(
+    session: Session,
+    hub: LocalHub,
+    site: MediaSite,
+    videos: list[SiteVideo],
+    fresh: SiteVideo,
+    per_category: int,
+) -> None:
+    user, recipes = hub.user, os.path.relpath(recipes_folder(), session.folder)
+    dataset, cnn, wav2vec2 = f"{user}/made-up-sounds", f"{user}/spectrogram-cnn", f"{user}/wav2vec2-small"
+    session.title(f"An embedded Hub at {hub.url}, a made-up video site, and a CSV as Kaggle's")
+    catalog = session.folder / "youtube.csv"
+    write_catalog(catalog, videos, dead=8, duplicates=4, bad_links=3, empty_cells=2)
+    print(f"{catalog.read_text().count(chr(10))} lines, some of them dead, double or broken, as in real lists")  # noqa: T201
+    session.title("Links to a dataset: only the windows are read")
+    session.do(f"ytaudio build youtube.csv sounds --per-category {per_category}")
+    hours = sum(video.duration_s for video in videos) / 3600
+    print(f"{hours:.0f} hours of video are on the site, {site.bytes_sent / 1e6:.0f} MB of them were read")  # noqa: T201
+    session.title("Published in one commit")
+    session.do(f"ytaudio push dataset sounds {dataset} --public")
+    session.title("A convolutional network over log-mel spectrograms, from new weights")
+    publish = "--push_to_hub --public --hub_model_id"
+    data = f"--dataset_name {dataset}"
+    session.do(
+        f"{LAUNCH} {recipes}/finetune.py {recipes}/spectrogram_cnn.yaml {data} --output_dir cnn {publish} {cnn}"
+        " --num_train_epochs 10"
+    )
+    session.title("A small wav2vec2 with RANDOM weights: the real recipe, but nothing pretrained can be had offline")
+    session.do("python -m ytaudio.testing.models small-random-wav2vec2")
+    session.do(
+        f"{LAUNCH} {recipes}/finetune.py {recipes}/wav2vec2.yaml {data} --output_dir wav2vec2 {publish} {wav2vec2}"
+        " --model_name_or_path small-random-wav2vec2 --num_train_epochs 4 --learning_rate 1e-3 --freeze none"
+    )
+    session.title("Both on the same test videos, which neither has met")
+    session.do(f"ytaudio compare {cnn} {wav2vec2}")
+    session.title(f"A fresh clip of a {fresh.category} video, through pipeline from the Hub, without ytaudio")
+    (session.folder / "try_it.py").write_text(TRY_IT)
+    sound = render(fresh.category, fresh.seed, fresh.channel_id, samples=5 * RATE)
+    soundfile.write(session.folder / "fresh.wav", resample(sound, RATE), SAMPLING_RATE)
+    session.do(f"python try_it.py {cnn} {wav2vec2}")
+
+
+def _farewell(folder: Path, user: str, seconds: float) -> None:
+    port = 8642
+    print(  # noqa: T201
+        f"""
+Done in {seconds:.0f} s. Look at what was published:
+  ytaudio hub serve {os.path.relpath(folder / "hub")} --port {port}
+  http://127.0.0.1:{port}/datasets/{user}/made-up-sounds
+  http://127.0.0.1:{port}/{user}/spectrogram-cnn
+  http://127.0.0.1:{port}/{user}/wav2vec2-small
+
+For the real thing change three settings:
+  1. the Hub:    unset HF_ENDPOINT, and set HF_TOKEN to a token of yours
+  2. the CSV:    Kaggle's youtube.csv instead of the made-up one
+  3. the model:  leave --model_name_or_path out: recipes/wav2vec2.yaml names facebook/wav2vec2-base"""
+    )
