@@ -1,0 +1,214 @@
+"""What a repo says about itself: README front matter, tags, evaluation results, configuration."""
+
+import json
+import math
+import re
+from collections.abc import Iterable
+from datetime import date
+from functools import lru_cache
+from typing import Any
+
+import yaml
+
+from ytaudio.localhub.history import Tree
+from ytaudio.localhub.objects import Objects
+
+MAX_TEXT = 4 << 20  # bytes of a README, a config or a result that is read at all
+_MAX_NODES = 200_000  # values in one YAML text, aliases written out
+_MAX_DEPTH = 60
+_FRONT = re.compile(r"\A﻿?\s*---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+# README keys whose values become "key:value" tags, by kind of repo; a model's languages are tags as they are
+_PREFIXED = {
+    "model": {"datasets": "dataset", "license": "license", "base_model": "base_model"},
+    "dataset": {
+        key: key
+        for key in (
+            "task_categories",
+            "task_ids",
+            "annotations_creators",
+            "language_creators",
+            "language",
+            "multilinguality",
+            "source_datasets",
+            "license",
+            "size_categories",
+        )
+    }
+    | {"language": "language", "languages": "language", "licenses": "license"},
+    "space": {"license": "license"},
+}
+_TASK_BY_HEAD = {
+    "ForAudioClassification": "audio-classification",
+    "ForCTC": "automatic-speech-recognition",
+    "ForSpeechSeq2Seq": "automatic-speech-recognition",
+    "ForImageClassification": "image-classification",
+    "ForTokenClassification": "token-classification",
+    "ForQuestionAnswering": "question-answering",
+    "ForMaskedLM": "fill-mask",
+    "ForCausalLM": "text-generation",
+}
+_SPEECH = re.compile(r"Wav2Vec2|Hubert|WavLM|UniSpeech|Data2VecAudio|Whisper|SEW|AST", re.IGNORECASE)
+
+
+def plain(value: Any) -> Any:
+    """A YAML value as JSON can say it: dates as text, no NaN.
+
+    Raises:
+        ValueError: too deep or too large (an alias bomb).
+    """
+    left = [_MAX_NODES]
+
+    def walk(node: Any, depth: int) -> Any:
+        left[0] -= 1
+        if left[0] < 0 or depth > _MAX_DEPTH:
+            raise ValueError("too deep or too large")
+        if isinstance(node, dict):
+            return {str(key): walk(item, depth + 1) for key, item in node.items()}
+        if isinstance(node, (list, tuple, set)):
+            return [walk(item, depth + 1) for item in node]
+        if isinstance(node, float) and not math.isfinite(node):
+            return None
+        if isinstance(node, date):
+            return node.isoformat()
+        return node if isinstance(node, (str, int, float, bool, type(None))) else str(node)
+
+    return walk(value, 0)
+
+
+def read_yaml(text: str) -> Any:
+    """YAML as plain JSON values.
+
+    Raises:
+        ValueError: not YAML, or too much of it; the message says where.
+    """
+    try:
+        return plain(yaml.load(text, Loader=_Loader))
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(str(error).replace("\n", " ") or "not YAML") from None
+
+
+def split_card(text: str) -> tuple[str | None, str]:
+    """A README to (front matter, the rest); None without front matter."""
+    found = _FRONT.match(text)
+    return (found.group(1), text[found.end() :]) if found else (None, text)
+
+
+def check_card(text: str) -> tuple[list[str], list[str]]:
+    """What is wrong with a README's front matter: (errors, warnings)."""
+    front, _ = split_card(text)
+    if front is None or not front.strip():
+        return [], ["empty or missing yaml metadata in repo card"]
+    try:
+        data = read_yaml(front)
+    except ValueError as error:
+        return [f"The metadata is not valid YAML: {error}"], []
+    return ([], []) if isinstance(data, dict) else (["The metadata must be a YAML mapping."], [])
+
+
+@lru_cache(maxsize=1024)
+def _card(objects: Objects, sha256: str) -> dict[str, Any]:
+    front, _ = split_card(objects.read(sha256).decode("utf-8", "replace"))
+    try:
+        data = read_yaml(front or "")
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def card_data(objects: Objects, tree: Tree) -> dict[str, Any]:
+    """README.md's front matter; empty when there is none or it is no mapping."""
+    entry = tree.get("README.md")
+    return _card(objects, entry.sha256) if entry and entry.size <= MAX_TEXT else {}
+
+
+@lru_cache(maxsize=1024)
+def _json(objects: Objects, sha256: str) -> dict[str, Any]:
+    try:
+        data = plain(json.loads(objects.read(sha256)))
+    except (ValueError, RecursionError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def model_config(objects: Objects, tree: Tree) -> dict[str, Any]:
+    """What the Hub shows of a model's config.json; empty without one."""
+    entry = tree.get("config.json")
+    config = _json(objects, entry.sha256) if entry and entry.size <= MAX_TEXT else {}
+    return {
+        key: config[key] for key in ("architectures", "model_type", "auto_map", "quantization_config") if key in config
+    }
+
+
+def _texts(value: Any) -> list[str]:
+    values = value if isinstance(value, list) else [value]
+    return [str(item) for item in values if isinstance(item, (str, int, float)) and str(item)]
+
+
+def library_of(card: dict[str, Any], config: dict[str, Any], tree: Tree) -> str | None:
+    """The library a model belongs to: as its card says, else transformers when it has such a config."""
+    if isinstance(card.get("library_name"), str):
+        return card["library_name"]
+    return "transformers" if config.get("model_type") and config.get("architectures") else None
+
+
+def pipeline_of(card: dict[str, Any], config: dict[str, Any]) -> str | None:
+    """The task a model does: as its card says, else by its architecture's name."""
+    if isinstance(card.get("pipeline_tag"), str):
+        return card["pipeline_tag"]
+    for name in _texts(config.get("architectures") or []):
+        if name.endswith("ForSequenceClassification"):
+            return "audio-classification" if _SPEECH.match(name) else "text-classification"
+        for head, task in _TASK_BY_HEAD.items():
+            if name.endswith(head):
+                return task
+    return None
+
+
+def tags_of(kind: str, card: dict[str, Any], config: dict[str, Any], tree: Tree) -> list[str]:
+    """The tags one can search a repo by."""
+    tags: list[str] = []
+    if kind == "model":
+        tags += _texts(library_of(card, config, tree))
+        tags += ["tensorboard"] if any("tfevents" in path for path in tree) else []
+        tags += ["safetensors"] if any(path.endswith(".safetensors") for path in tree) else []
+        tags += _texts(config.get("model_type"))
+        tags += _texts(pipeline_of(card, config))
+    if kind == "space":
+        tags += _texts(card.get("sdk"))
+    tags += _texts(card.get("tags") or [])
+    for key, prefix in _PREFIXED[kind].items():
+        tags += [f"{prefix}:{value}" for value in _texts(card.get(key) or [])]
+    if kind == "model":
+        tags += _texts(card.get("language") or [])
+        tags += ["model-index"] if card.get("model-index") else []
+        tags += ["custom_code"] if config.get("auto_map") else []
+    return list(dict.fromkeys([*tags, "region:us"]))
+
+
+def eval_results(objects: Objects, tree: Tree) -> list[dict[str, Any]]:
+    """The entries of `.eval_results/*.yaml`, `{filename, verified, data}`; a bad file gives `{filename, error}`."""
+    results: list[dict[str, Any]] = []
+    for path in sorted(tree):
+        if path.startswith(".eval_results/") and path.endswith((".yaml", ".yml")) and tree[path].size <= MAX_TEXT:
+            try:
+                entries = read_yaml(objects.read(tree[path].sha256).decode("utf-8", "replace"))
+                results += [_result(path, entry) for entry in (entries if isinstance(entries, list) else [entries])]
+            except ValueError as error:
+                results.append({"filename": path, "error": str(error)})
+    return results
+
+
+def _result(path: str, entry: Any) -> dict[str, Any]:
+    dataset = entry.get("dataset") if isinstance(entry, dict) else None
+    if not isinstance(dataset, dict) or not {"id", "task_id"} <= dataset.keys() or "value" not in entry:
+        raise ValueError("an entry needs dataset.id, dataset.task_id and value")
+    return {"filename": path, "verified": False, "data": entry}
+
+
+def model_index(card: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """The results in a model card's `model-index`; None without a usable one."""
+    index = card.get("model-index")
+    usable: Iterable[Any] = index if isinstance(index, list) else ()
+    return [entry for entry in usable if isinstance(entry, dict)] or None

@@ -1,0 +1,154 @@
+"""Git LFS: which files are large, the batch answer, the upload and its verification; and what .gitignore leaves out."""
+
+import re
+import time
+from fnmatch import fnmatch
+from typing import Any
+from urllib.parse import parse_qs
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import FileResponse, Response
+
+from ytaudio.localhub.errors import HubError, bad_request
+from ytaudio.localhub.web import Call, answer, web_prefix
+
+REGULAR_MAX = 10 << 20  # bytes; larger files are large files whatever they hold
+_LINK_LIFE_S = 24 * 3600
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_LARGE_ENDINGS = (
+    ("7z", "arrow", "bin", "bz2", "ckpt", "ftz", "gz", "h5", "joblib", "lfs.*", "lz4", "mds", "mlmodel", "model"),
+    ("msgpack", "npy", "npz", "onnx", "ot", "parquet", "pb", "pickle", "pkl", "pt", "pth", "rar", "safetensors"),
+    ("tar.*", "tar", "tflite", "tgz", "wasm", "xz", "zip", "zst", "pcm", "sam", "raw", "aac", "flac", "mp3", "ogg"),
+    ("wav", "bmp", "gif", "png", "tiff", "jpg", "jpeg", "webp", "mp4", "webm"),
+)
+_LARGE_PATTERNS = [*(f"*.{ending}" for line in _LARGE_ENDINGS for ending in line), "*tfevents*", "saved_model/**/*"]
+GITATTRIBUTES = "".join(f"{pattern} filter=lfs diff=lfs merge=lfs -text\n" for pattern in _LARGE_PATTERNS).encode()
+
+
+def large_patterns(gitattributes: str) -> list[str]:
+    """The patterns a .gitattributes sends to LFS."""
+    lines = (line.split() for line in gitattributes.splitlines() if not line.lstrip().startswith("#"))
+    return [words[0] for words in lines if "filter=lfs" in words[1:]]
+
+
+def is_large(path: str, size: int, sample: bytes, patterns: list[str]) -> bool:
+    """Whether a file goes through LFS: by its size, by the repo's patterns, or because its first bytes are no text."""
+    if size == 0:
+        return False
+    name = path.rsplit("/", 1)[-1]
+    listed = any(fnmatch(path if "/" in pattern else name, pattern) for pattern in patterns)
+    return size > REGULAR_MAX or listed or not is_text(sample)
+
+
+def is_text(sample: bytes) -> bool:
+    """Whether a file's first bytes are UTF-8 text; the last character may be cut."""
+    if b"\0" in sample:
+        return False
+    try:
+        sample.decode()
+    except UnicodeDecodeError as error:
+        return error.reason == "unexpected end of data" and error.start > len(sample) - 4
+    return True
+
+
+def is_ignored(path: str, gitignore: str) -> bool:
+    """Whether a .gitignore (its rules as in gitignore(5)) leaves a path out; the last rule that matches wins."""
+    ignored = False
+    for line in gitignore.splitlines():
+        rule = line.rstrip()
+        if not rule or rule.startswith("#"):
+            continue
+        kept, rule = rule.startswith("!"), rule.lstrip("!")
+        if re.fullmatch(_rule_pattern(rule), path):
+            ignored = not kept
+    return ignored
+
+
+def _rule_pattern(rule: str) -> str:
+    below = "/.*" if rule.endswith("/") else "(?:/.*)?"
+    anchored = "/" in rule.rstrip("/")
+    translated = ""
+    for token in re.findall(r"\*\*/|/\*\*|\*|\?|\[!?[^\]]+\]|\\?.", rule.strip("/"), re.DOTALL):
+        if token.startswith("[") and len(token) > 1:
+            translated += "[" + token[1:-1].replace("!", "^", 1).replace("\\", "\\\\") + "]"
+        else:
+            special = {"**/": "(?:.*/)?", "/**": "/.*", "*": "[^/]*", "?": "[^/]"}
+            translated += special.get(token) or re.escape(token.removeprefix("\\"))
+    return ("" if anchored else "(?:.*/)?") + translated + below
+
+
+def batch(call: Call) -> Response:
+    """POST /[kinds/]{id}.git/info/lfs/objects/batch: where to upload what is not here yet, where to read what is."""
+    request = call.json()
+    uploading = request.get("operation") != "download"
+    repo = call.repo(write=uploading)
+    objects = request.get("objects")
+    if not isinstance(objects, list) or len(objects) > 10_000:
+        raise bad_request("A batch needs a list of objects.")
+    answers = []
+    for item in objects:
+        oid, size = _checked(item)
+        known = repo.has_large(oid) and call.store.objects.size(oid) is not None
+        if uploading:
+            answers.append({"oid": oid, "size": size} | ({} if known else {"actions": _upload(call, oid, size)}))
+        elif known:
+            href = f"{call.base}/-/lfs/{repo.kind}s/{repo.id}/{oid}"
+            header = {"Authorization": call.request.headers.get("authorization", "")}
+            answers.append({"oid": oid, "size": size, "actions": {"download": {"href": href, "header": header}}})
+        else:
+            answers.append({"oid": oid, "size": size, "error": {"code": 404, "message": "Object does not exist"}})
+    return answer({"transfer": "basic", "objects": answers, "hash_algo": "sha256"})
+
+
+def _checked(item: Any) -> tuple[str, int]:
+    oid, size = (item.get("oid"), item.get("size")) if isinstance(item, dict) else (None, None)
+    if not isinstance(oid, str) or not _SHA256.fullmatch(oid) or type(size) is not int or size < 0:
+        raise HubError(422, "An object needs a SHA-256 in 'oid' and a number of bytes in 'size'.")
+    return oid, size
+
+
+def _upload(call: Call, oid: str, size: int) -> dict[str, Any]:
+    repo = call.repo(write=True)
+    place, until = f"{repo.kind}s/{repo.id}/{oid}", int(time.time()) + _LINK_LIFE_S
+    signature = call.accounts.sign(f"{place} {size} {until}")
+    prefix = web_prefix(repo.kind)
+    return {
+        "upload": {"href": f"{call.base}/-/lfs/{place}?size={size}&until={until}&signature={signature}"},
+        "verify": {"href": f"{call.base}/{prefix}{repo.id}.git/info/lfs/verify"},
+    }
+
+
+async def receive(call: Call) -> Response:
+    """PUT to the address the batch answer gave, itself the permission: the content, checked by size and hash."""
+    path = call.path
+    place = f"{path['kinds']}/{path['namespace']}/{path['name']}/{path['oid']}"
+    query = {key: values[0] for key, values in parse_qs(call.request.url.query).items()}
+    size, until = query.get("size", ""), query.get("until", "")
+    signed = call.accounts.sign(f"{place} {size} {until}") == query.get("signature")
+    if not signed or int(until) < time.time():
+        raise HubError(403, "This upload address is not valid, or no longer.")
+    repo = call.store.find(call.kind, f"{path['namespace']}/{path['name']}")
+    if repo is None:
+        raise HubError(404, "The repo this upload was for is gone.")
+    with call.store.objects.receive(path["oid"], int(size)) as upload:
+        async for block in call.request.stream():
+            await run_in_threadpool(upload.write, block)
+        await run_in_threadpool(upload.finish)
+    await run_in_threadpool(repo.note_large, path["oid"])
+    return Response(status_code=200, headers={"ETag": f'"{path["oid"]}"'})
+
+
+def download(call: Call) -> Response:
+    """GET the content of a large file by its hash, for Git's LFS client."""
+    repo = call.repo()
+    if not repo.has_large(call.path["oid"]):
+        raise HubError(404, "Object does not exist")
+    return FileResponse(call.store.objects.path(call.path["oid"]), media_type="application/octet-stream")
+
+
+def verify(call: Call) -> Response:
+    """POST /[kinds/]{id}.git/info/lfs/verify: whether an upload arrived whole."""
+    oid, size = _checked(call.json())
+    if not call.repo(write=True).has_large(oid) or call.store.objects.size(oid) != size:
+        raise HubError(404, "This object was not uploaded.")
+    return answer({"message": "Verified"})

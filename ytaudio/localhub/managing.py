@@ -1,0 +1,232 @@
+"""Routes about users and about whole repos: who am I, create, delete, move, settings, duplicate."""
+
+from typing import Any
+
+from starlette.responses import Response
+
+from ytaudio.localhub import history, large
+from ytaudio.localhub.accounts import is_namespace
+from ytaudio.localhub.errors import HubError, bad_request, forbidden, repo_not_found
+from ytaudio.localhub.history import Entry, Tree
+from ytaudio.localhub.objects import Objects
+from ytaudio.localhub.repo import Repo
+from ytaudio.localhub.store import KINDS, check_name
+from ytaudio.localhub.web import Call, answer, web_prefix
+
+_SDKS = ("gradio", "streamlit", "docker", "static")
+
+
+def whoami(call: Call) -> Response:
+    """GET /api/whoami-v2."""
+    user = call.signed_in()
+    organizations = [
+        {"type": "org", "id": name, "name": name, "fullname": name, "isEnterprise": False, "roleInOrg": "admin"}
+        for name in call.accounts.organizations_of(user)
+    ]
+    token = {"displayName": "localhub", "role": "write", "createdAt": "2025-01-01T00:00:00.000Z"}
+    return answer(
+        {
+            "type": "user",
+            "id": user,
+            "name": user,
+            "fullname": user,
+            "email": None,
+            "emailVerified": False,
+            "canPay": False,
+            "isPro": False,
+            "periodEnd": None,
+            "avatarUrl": "",
+            "orgs": organizations,
+            "auth": {"type": "access_token", "accessToken": token},
+        }
+    )
+
+
+def user_overview(call: Call) -> Response:
+    """GET /api/users/{user}/overview."""
+    name = call.path["user"]
+    if not call.accounts.is_user(name):
+        raise HubError(404, "This user does not exist.")
+    counts = {f"num{kind.title()}s": _count(call, kind, name) for kind in KINDS}
+    organizations = [{"name": o, "fullname": o, "avatarUrl": ""} for o in call.accounts.organizations_of(name)]
+    return answer({"user": name, "fullname": name, "avatarUrl": "", "isPro": False, "orgs": organizations, **counts})
+
+
+def organization_overview(call: Call) -> Response:
+    """GET /api/organizations/{organization}/overview."""
+    name = call.path["organization"]
+    members = call.accounts.members_of(name)
+    if members is None:
+        raise HubError(404, "This organization does not exist.")
+    counts = {f"num{kind.title()}s": _count(call, kind, name) for kind in KINDS}
+    return answer({"name": name, "fullname": name, "avatarUrl": "", "numUsers": len(members), **counts})
+
+
+def organization_members(call: Call) -> Response:
+    """GET /api/organizations/{organization}/members."""
+    members = call.accounts.members_of(call.path["organization"])
+    if members is None:
+        raise HubError(404, "This organization does not exist.")
+    return answer([{"user": name, "fullname": name, "avatarUrl": "", "isPro": False} for name in members])
+
+
+def _count(call: Call, kind: str, namespace: str) -> int:
+    return sum(repo.namespace == namespace and call.may_read(repo) for repo in call.store.all(kind))
+
+
+def own_repos(call: Call) -> Response:
+    """GET /api/settings/repositories and /api/organizations/{organization}/settings/repositories."""
+    namespace = call.path.get("organization", call.signed_in())
+    if not call.accounts.may_write(call.signed_in(), namespace):
+        raise forbidden(f"You are not a member of {namespace}.")
+    found = []
+    for repo in (repo for kind in KINDS for repo in call.store.all(kind) if repo.namespace == namespace):
+        commit = repo.resolve("main")
+        found.append(
+            {
+                "id": repo.id,
+                "type": repo.kind,
+                "updatedAt": commit.date,
+                "visibility": repo.settings()["visibility"],
+                "storage": sum(entry.size for entry in repo.tree(commit).values()),
+                "storagePercent": 0,
+            }
+        )
+    return answer(found)
+
+
+def create(call: Call) -> Response:
+    """POST /api/repos/create; 409, with the address, when it exists."""
+    user, request = call.signed_in(), call.json()
+    kind, repo_id = _asked(call, request)
+    settings: dict[str, Any] = {"visibility": _visibility(request, kind) or "public"}
+    if kind == "space":
+        settings["sdk"] = request.get("sdk")
+        if settings["sdk"] not in _SDKS:
+            raise bad_request(f"A Space needs an sdk: one of {', '.join(_SDKS)}.")
+    _may_create(call, user, kind, repo_id)
+    url = f"{call.base}/{web_prefix(kind)}{repo_id}"
+    if call.store.find(kind, repo_id):
+        message = f"You already created this {kind} repo: {repo_id}"
+        return answer({"error": message, "url": url}, status=409, headers={"X-Error-Message": message})
+    call.store.create(kind, repo_id, settings, _first_tree(call.store.objects), user)
+    return answer({"url": url, "name": repo_id, "id": repo_id})
+
+
+def _first_tree(objects: Objects) -> Tree:
+    content = large.GITATTRIBUTES
+    return {".gitattributes": Entry(history.blob_id(content), objects.add(content), len(content), lfs=False)}
+
+
+def _may_create(call: Call, user: str, kind: str, repo_id: str) -> None:
+    namespace, _, name = repo_id.partition("/")
+    check_name(name)
+    if not is_namespace(namespace):
+        raise bad_request(f"{namespace!r} cannot be the name of a user or an organization.")
+    if not call.accounts.claim(user, namespace):
+        raise forbidden(f'You don\'t have the rights to create a {kind} under the namespace "{namespace}"')
+
+
+def _asked(call: Call, request: dict[str, Any]) -> tuple[str, str]:
+    kind = request.get("type") or "model"
+    name, namespace = request.get("name"), request.get("organization") or call.signed_in()
+    if kind not in KINDS or not isinstance(name, str) or not isinstance(namespace, str):
+        raise bad_request("A repo needs a name and a type: model, dataset or space.")
+    if "/" in name and not request.get("organization"):
+        namespace, _, name = name.partition("/")
+    return kind, f"{namespace}/{name}"
+
+
+def _visibility(request: dict[str, Any], kind: str) -> str | None:
+    asked = request.get("visibility")
+    if asked is None and isinstance(request.get("private"), bool):
+        asked = "private" if request["private"] else "public"
+    if asked not in (None, "public", "private") and not (asked == "protected" and kind == "space"):
+        raise bad_request(f"Invalid visibility: {asked!r}. Use 'public' or 'private'.")
+    return asked
+
+
+def _own(call: Call, kind: str, repo_id: str) -> Repo:
+    user = call.signed_in()
+    repo = call.find(kind, repo_id)
+    if not call.accounts.may_write(user, repo.namespace):
+        raise forbidden(f"You do not have the rights to change {repo.id}.")
+    return repo
+
+
+def delete(call: Call) -> Response:
+    """DELETE /api/repos/delete."""
+    call.signed_in()
+    kind, repo_id = _asked(call, call.json())
+    call.store.delete(_own(call, kind, repo_id))
+    return answer({"success": True})
+
+
+def move(call: Call) -> Response:
+    """POST /api/repos/move: another name, or another namespace that is the user's."""
+    user, request = call.signed_in(), call.json()
+    kind, old, new = request.get("type") or "model", request.get("fromRepo"), request.get("toRepo")
+    if kind not in KINDS or not isinstance(old, str) or not isinstance(new, str) or new.count("/") != 1:
+        raise bad_request("A move needs fromRepo and toRepo (namespace/name) and a type.")
+    repo = _own(call, kind, old)
+    _may_create(call, user, kind, new)
+    call.store.move(repo, new)
+    return answer({"success": True, "url": f"{call.base}/{web_prefix(kind)}{new}"})
+
+
+def change_settings(call: Call) -> Response:
+    """PUT .../settings: visibility and gating (which this Hub keeps and shows, and does not enforce)."""
+    repo, request = call.repo(write=True), call.json()
+    visibility, gated = _visibility(request, repo.kind), request.get("gated")
+    if gated not in (None, False, "auto", "manual"):
+        raise bad_request("gated must be 'auto', 'manual' or false.")
+    with call.store.changing(repo):
+        settings = repo.settings()
+        settings |= {"visibility": visibility} if visibility else {}
+        settings |= {"gated": gated} if gated is not None else {}
+        repo.save_settings(settings)
+    return answer({"visibility": settings["visibility"], "private": settings["visibility"] != "public"})
+
+
+def duplicate(call: Call) -> Response:
+    """POST .../duplicate: a repo of one's own with the history of another."""
+    user, repo, request = call.signed_in(), call.repo(), call.json()
+    target = str(request.get("repository") or f"{user}/{repo.id.split('/')[1]}")
+    _may_create(call, user, repo.kind, target)
+    visibility = _visibility(request, repo.kind) or repo.settings()["visibility"]
+    url = f"{call.base}/{web_prefix(repo.kind)}{target}"
+    if call.store.find(repo.kind, target):
+        return answer({"error": f"There is already a {repo.kind} repo {target}.", "url": url}, status=409)
+    call.store.copy(repo, target, {"visibility": visibility})
+    return answer({"url": url})
+
+
+def check_read(call: Call) -> Response:
+    """GET .../auth-check: whether the visitor may read this repo."""
+    call.repo()
+    return answer({"success": True})
+
+
+def check_write(call: Call) -> Response:
+    """GET .../auth-check/write: whether the visitor may write to this repo."""
+    call.repo(write=True)
+    return answer({"success": True})
+
+
+def no_discussions(call: Call) -> Response:
+    """GET .../discussions: there are none here."""
+    call.repo()
+    return answer({"discussions": [], "count": 0, "start": 0, "numClosedDiscussions": 0})
+
+
+def refuse_discussion(call: Call) -> Response:
+    """POST .../discussions: said plainly rather than kept and lost."""
+    call.repo()
+    raise bad_request("This Hub has no discussions and no pull requests: commit to a branch instead.")
+
+
+def unknown(call: Call) -> Response:
+    """Every other address under /api."""
+    if len(call.path.get("rest", "").split("/")) == 2 and call.path["rest"].split("/")[0] in ("models", "datasets"):
+        raise repo_not_found(anonymous=call.user is None)
+    raise HubError(404, "This Hub has nothing at this address.")

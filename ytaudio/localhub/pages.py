@@ -1,0 +1,209 @@
+"""Pages for people: the list of repos, a repo's README, files and commits. No script; nothing from elsewhere runs."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import nh3
+from jinja2 import Environment, FileSystemLoader
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from starlette.responses import RedirectResponse, Response
+
+from ytaudio.localhub import cards, info
+from ytaudio.localhub.errors import HubError, entry_not_found
+from ytaudio.localhub.history import Commit, Tree
+from ytaudio.localhub.repo import Repo
+from ytaudio.localhub.store import KINDS
+from ytaudio.localhub.web import COOKIE, Call, web_prefix
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_SHOWN_MAX = 256 << 10  # bytes of a text file that a page shows
+_PAGE = 50  # commits
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self' data: https:; media-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "private, no-cache",
+}
+_ATTRIBUTES = {**nh3.ALLOWED_ATTRIBUTES, "th": {"align", "style"}, "td": {"align", "style"}}
+
+
+def _size(size: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["size"] = _size
+    environment.filters["quoted"] = lambda path: quote(path, safe="/")
+    environment.filters["revision"] = lambda revision: quote(revision, safe="")
+    return environment
+
+
+def _page(call: Call, template: str, *, status: int = 200, **values: Any) -> Response:
+    html = _environment().get_template(template).render(visitor=call.user, **values)
+    return Response(html, status_code=status, media_type="text/html", headers=_HEADERS)
+
+
+def _repo_page(call: Call, template: str, repo: Repo, commit: Commit, **values: Any) -> Response:
+    revision = call.path.get("revision", "main")
+    known = repo.refs()
+    link = f"/{web_prefix(repo.kind)}{repo.id}"
+    private = repo.settings()["visibility"] != "public"
+    return _page(
+        call, template, repo=repo, link=link, private=private, revision=revision, commit=commit, refs=known, **values
+    )
+
+
+def front(call: Call) -> Response:
+    """GET /: the repos the visitor may read, newest first."""
+    groups = []
+    for kind in KINDS:
+        rows = []
+        for repo in call.store.all(kind):
+            if call.may_read(repo):
+                described = info.repo_info(call.store.objects, repo, repo.resolve("main"))
+                rows.append({"link": f"/{web_prefix(kind)}{repo.id}", **described})
+        groups.append((f"{kind.title()}s", sorted(rows, key=lambda row: row["lastModified"], reverse=True)))
+    return _page(call, "front.html", groups=groups)
+
+
+def repo(call: Call) -> Response:
+    """GET /[kinds/]{id}: the README, rendered."""
+    found = call.repo()
+    commit = found.resolve("main")
+    described = info.repo_info(call.store.objects, found, commit)
+    return _repo_page(
+        call,
+        "repo.html",
+        found,
+        commit,
+        info=described,
+        readme=_readme(call, found, commit),
+        results=_results(described),
+    )
+
+
+def _results(described: dict[str, Any]) -> list[dict[str, Any]]:
+    return [result["data"] for result in described.get("evalResults", []) if "data" in result]
+
+
+def _readme(call: Call, repo: Repo, commit: Commit) -> str | None:
+    entry = repo.tree(commit).get("README.md")
+    if entry is None or entry.size > cards.MAX_TEXT:
+        return None
+    _, text = cards.split_card(call.store.objects.read(entry.sha256).decode("utf-8", "replace"))
+    return render_markdown(text, f"/{web_prefix(repo.kind)}{repo.id}", commit.id)
+
+
+def render_markdown(text: str, link: str, commit_id: str) -> str:
+    """Markdown to HTML without scripts; relative images and links lead into the repo at this commit."""
+    markdown = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+    tokens = markdown.parse(text)
+    for token in _all(tokens):
+        for attribute, place in (("src", "resolve"), ("href", "blob")):
+            address = token.attrs.get(attribute)
+            if isinstance(address, str) and _is_relative(address):
+                token.attrs[attribute] = f"{link}/{place}/{commit_id}/{address.removeprefix('./')}"
+    return nh3.clean(markdown.renderer.render(tokens, markdown.options, {}), attributes=_ATTRIBUTES)
+
+
+def _all(tokens: list[Token]) -> list[Token]:
+    return [inner for token in tokens for inner in (token, *(token.children or []))]
+
+
+def _is_relative(address: str) -> bool:
+    return bool(address) and not address.startswith(("/", "#")) and ":" not in address.split("/")[0]
+
+
+def files(call: Call) -> Response:
+    """GET .../tree/{revision}[/{path}]: a folder."""
+    repo = call.repo()
+    commit = repo.resolve(call.revision())
+    tree, below = repo.tree(commit), call.path.get("path", "").strip("/")
+    rows = info.listing(tree, below, recursive=False)
+    if below and not rows:
+        raise entry_not_found(f"{below} does not exist on {call.revision()!r}", commit.id)
+    last = info.last_commits(repo, commit, [path for path, _ in rows])
+    return _repo_page(call, "files.html", repo, commit, rows=rows, last=last, below=below, total=_total(tree))
+
+
+def _total(tree: Tree) -> int:
+    return sum(entry.size for entry in tree.values())
+
+
+def file(call: Call) -> Response:
+    """GET .../blob/{revision}/{path}: a file, shown when it is short text, an image or sound."""
+    repo = call.repo()
+    commit = repo.resolve(call.revision())
+    path = call.path["path"]
+    entry = repo.tree(commit).get(path)
+    if entry is None:
+        raise entry_not_found(f"{path} does not exist on {call.revision()!r}", commit.id)
+    ending = path.rsplit(".", 1)[-1].lower()
+    text = None
+    if not entry.lfs and entry.size <= _SHOWN_MAX:
+        content = call.store.objects.read(entry.sha256)
+        text = content.decode("utf-8", "replace") if b"\0" not in content else None
+    image = ending in ("png", "jpg", "jpeg", "gif", "webp", "svg")
+    sound = ending in ("flac", "wav", "mp3", "ogg")
+    return _repo_page(call, "file.html", repo, commit, path=path, entry=entry, text=text, image=image, sound=sound)
+
+
+def history(call: Call) -> Response:
+    """GET .../commits/{revision}, newest first."""
+    repo = call.repo()
+    commit = repo.resolve(call.revision())
+    every = list(repo.log(commit))
+    start = call.number("p", 0, most=1 << 20) * _PAGE
+    more = start // _PAGE + 1 if start + _PAGE < len(every) else None
+    return _repo_page(call, "commits.html", repo, commit, commits=every[start : start + _PAGE], more=more)
+
+
+def commit(call: Call) -> Response:
+    """GET .../commit/{revision}: what a commit changed."""
+    repo = call.repo()
+    found = repo.resolve(call.revision())
+    after = repo.tree(found)
+    before = repo.tree(repo.commit(found.parents[0])) if found.parents else {}
+    rows = [(path, before.get(path), after.get(path)) for path in found.changed]
+    return _repo_page(call, "commit.html", repo, found, rows=rows)
+
+
+def login(call: Call) -> Response:
+    """GET and POST /login: a token for a cookie that can only read pages and files."""
+    if call.request.method != "POST":
+        return _page(call, "login.html")
+    token = call.form().get("token", [""])[0].strip()
+    if call.accounts.user_of(token) is None:
+        return _page(call, "login.html", status=401, wrong=True)
+    answer = RedirectResponse("/", status_code=303)
+    answer.set_cookie(COOKIE, token, httponly=True, samesite="lax", max_age=30 * 24 * 3600)
+    return answer
+
+
+def logout(call: Call) -> Response:
+    """POST /logout."""
+    answer = RedirectResponse("/", status_code=303)
+    answer.delete_cookie(COOKIE, httponly=True, samesite="lax")
+    return answer
+
+
+def style(call: Call) -> Response:
+    """GET /-/style.css."""
+    return Response((_TEMPLATES / "style.css").read_bytes(), media_type="text/css")
+
+
+def unknown(call: Call) -> Response:
+    """Every other address."""
+    raise HubError(404, "This Hub has nothing at this address.")

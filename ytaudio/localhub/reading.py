@@ -1,0 +1,188 @@
+"""Routes that read: repo info, lists, trees, refs, commits, and the content itself."""
+
+from typing import Any
+from urllib.parse import quote
+
+from starlette.responses import FileResponse, Response
+
+from ytaudio.localhub import info
+from ytaudio.localhub.errors import entry_not_found
+from ytaudio.localhub.history import Commit
+from ytaudio.localhub.repo import Repo
+from ytaudio.localhub.web import Call, answer, is_yes, page_of
+
+_SORT_KEYS = {"last_modified": "lastModified", "created_at": "createdAt", "trending_score": "trendingScore"} | {
+    key: key for key in ("lastModified", "createdAt", "downloads", "likes", "trendingScore")
+}
+_IMAGES = {"jpg": "image/jpeg", "svg": "image/svg+xml"} | {e: f"image/{e}" for e in ("png", "jpeg", "gif", "webp")}
+_MEDIA = {"flac": "audio/flac", "wav": "audio/wav", "mp3": "audio/mpeg", "ogg": "audio/ogg", "json": "application/json"}
+_TEXT = {"md", "txt", "py", "yaml", "yml", "csv", "jsonl", "toml", "cfg", "gitattributes", "gitignore", "html", "js"}
+# whatever a repo holds, a browser shows it as a thing apart: no script, no access to the Hub's pages
+_APART = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+          "X-Content-Type-Options": "nosniff"}  # fmt: skip
+
+
+def about(call: Call) -> Response:
+    """GET /api/{kinds}/{id}[/revision/{revision}]."""
+    repo = call.repo()
+    described = info.repo_info(
+        call.store.objects, repo, repo.resolve(call.revision()), blobs=call.flag("blobs") or call.flag("files_metadata")
+    )
+    expand = call.options("expand")
+    return answer(info.choose(described, expand) if expand else described)
+
+
+def find_all(call: Call) -> Response:
+    """GET /api/{kinds}: the repos the visitor may read, filtered and sorted."""
+    query = call.request.query_params
+    found = []
+    for repo in call.store.all(call.kind):
+        if query.get("author", repo.namespace) != repo.namespace or not call.may_read(repo):
+            continue
+        if any(term.lower() not in repo.id.lower() for term in call.options("search")):
+            continue
+        described = info.repo_info(call.store.objects, repo, repo.resolve("main"))
+        if _matches(call, described):
+            found.append(described)
+    key = _SORT_KEYS.get(query.get("sort", ""), "lastModified")
+    found.sort(key=lambda described: described[key], reverse=query.get("direction", "-1") != "1")
+    chosen, headers = page_of(call, found, default=500)
+    return answer([_as_asked(call, described) for described in chosen], headers=headers)
+
+
+def _matches(call: Call, described: dict[str, Any]) -> bool:
+    query = call.request.query_params
+    names = {*described["tags"], described.get("pipeline_tag"), described.get("library_name")}
+    wanted = [tag for value in call.options("filter") for tag in value.split(",")]
+    wanted += [f"dataset:{name}" for name in call.options("datasets")]
+    if any(tag not in names for tag in wanted):
+        return False
+    if "gated" in query and is_yes(query["gated"]) != bool(described["gated"]):
+        return False
+    return query.get("pipeline_tag", described.get("pipeline_tag")) == described.get("pipeline_tag")
+
+
+def _as_asked(call: Call, described: dict[str, Any]) -> dict[str, Any]:
+    if expand := call.options("expand"):
+        return info.choose(described, expand)
+    extra = ["cardData", "siblings", "description"] if call.flag("full") else []
+    extra += ["cardData"] if call.flag("cardData") else []
+    extra += ["config"] if call.flag("config") else []
+    return info.short(described, extra)
+
+
+def refs(call: Call) -> Response:
+    """GET .../refs."""
+    known = call.repo().refs()
+
+    def named(kind: str, prefix: str) -> list[dict[str, str]]:
+        return [{"name": n, "ref": f"{prefix}{n}", "targetCommit": commit} for n, commit in known[kind].items()]
+
+    found = {"branches": named("heads", "refs/heads/"), "converts": [], "tags": named("tags", "refs/tags/")}
+    if call.flag("include_prs"):
+        found["pullRequests"] = named("pulls", "refs/pr/")
+    return answer(found)
+
+
+def commits(call: Call) -> Response:
+    """GET .../commits/{revision}, newest first."""
+    repo = call.repo()
+    history = list(repo.log(repo.resolve(call.revision())))
+    chosen, headers = page_of(call, history, default=50)
+    formatted = "formatted" in call.options("expand")
+    return answer([info.commit_info(commit, formatted=formatted) for commit in chosen], headers=headers)
+
+
+def tree(call: Call) -> Response:
+    """GET .../tree/{revision}[/{path}]."""
+    repo = call.repo()
+    commit = repo.resolve(call.revision())
+    files, below = repo.tree(commit), call.path.get("path", "").strip("/")
+    found = info.listing(files, below, recursive=call.flag("recursive"))
+    if below and not found:
+        if below in files:
+            return answer([info.file_info(below, files[below])])
+        raise entry_not_found(f"{below} does not exist on {call.revision()!r}", commit.id)
+    expand = call.flag("expand")
+    chosen, headers = page_of(call, found, default=100 if expand else 1000)
+    return answer(_described(repo, commit, [path for path, _ in chosen], expand=expand), headers=headers)
+
+
+def paths_info(call: Call) -> Response:
+    """POST .../paths-info/{revision}: what is there of the paths asked for, files and folders."""
+    repo = call.repo()
+    commit, form = repo.resolve(call.revision()), call.form()
+    asked = [path.strip("/") for path in form.get("paths", []) + form.get("paths[]", [])]
+    return answer(_described(repo, commit, asked, expand=is_yes(form.get("expand", [""])[0])))
+
+
+def _described(repo: Repo, commit: Commit, paths: list[str], *, expand: bool) -> list[dict[str, Any]]:
+    files = repo.tree(commit)
+    folders = {} if files.keys() >= set(paths) else info.folder_infos(files)
+    found: list[dict[str, Any]] = []
+    for path in dict.fromkeys(paths):
+        if path in files:
+            found.append(info.file_info(path, files[path]))
+        elif path in folders:
+            found.append(folders[path])
+    if expand:
+        last = info.last_commits(repo, commit, [item["path"] for item in found])
+        for item in found:
+            item["lastCommit"] = last.get(item["path"])
+            if item["type"] == "file":
+                item["securityFileStatus"] = {"status": "unscanned", "avScan": None, "pickleImportScan": None}
+    return found
+
+
+def large_files(call: Call) -> Response:
+    """GET .../lfs-files: the large files at the heads of all refs."""
+    repo, found = call.repo(), {}
+    for kind, prefix in (("tags", "refs/tags/"), ("heads", "refs/heads/")):
+        for name, commit_id in repo.refs()[kind].items():
+            commit = repo.commit(commit_id)
+            for path, entry in repo.tree(commit).items():
+                if entry.lfs:
+                    found[path, entry.sha256] = {
+                        "fileOid": entry.sha256,
+                        "filename": path,
+                        "oid": entry.sha256,
+                        "pushedAt": commit.date,
+                        "ref": f"{prefix}{name}",
+                        "size": entry.size,
+                    }
+    return answer(list(found.values()))
+
+
+def content(call: Call) -> Response:
+    """GET and HEAD /[kinds/]{id}/resolve/{revision}/{path}: the file, or the range of it that is asked for."""
+    repo = call.repo()
+    commit = repo.resolve(call.revision())
+    path = call.path["path"]
+    entry = repo.tree(commit).get(path)
+    if entry is None:
+        raise entry_not_found(f"{path} does not exist on {call.revision()!r}", commit.id)
+    name = path.rsplit("/", 1)[-1]
+    headers = {
+        **_APART,
+        "X-Repo-Commit": commit.id,
+        "ETag": f'"{entry.etag}"',
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "private, no-cache",
+        "Content-Disposition": f"inline; filename*=UTF-8''{quote(name)}; filename=\"{_ascii(name)}\";",
+    }
+    if entry.lfs:
+        headers |= {"X-Linked-Etag": f'"{entry.etag}"', "X-Linked-Size": str(entry.size)}
+    if f'"{entry.etag}"' in call.request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return FileResponse(call.store.objects.path(entry.sha256), headers=headers, media_type=_media_type(name))
+
+
+def _ascii(name: str) -> str:
+    return name.encode("ascii", "replace").decode().replace('"', "'").replace("\\", "_")
+
+
+def _media_type(name: str) -> str:
+    ending = name.rsplit(".", 1)[-1].lower()
+    if ending in _TEXT:
+        return "text/plain; charset=utf-8"
+    return _IMAGES.get(ending) or _MEDIA.get(ending) or "application/octet-stream"

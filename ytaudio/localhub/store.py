@@ -1,0 +1,156 @@
+"""All repositories of a folder: create, find, move, delete, list; one lock for each."""
+
+import contextlib
+import fcntl
+import os
+import re
+import secrets
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ytaudio.localhub import durable
+from ytaudio.localhub.errors import HubError, LocalHubError, bad_request
+from ytaudio.localhub.history import Tree, now
+from ytaudio.localhub.objects import Objects
+from ytaudio.localhub.repo import Repo
+
+KINDS = ("model", "dataset", "space")
+_NAME = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?")
+
+
+def check_name(name: str) -> str:
+    """The name, when a repo may bear it (the rules of huggingface_hub's `validate_repo_id`).
+
+    Raises:
+        HubError: 400.
+    """
+    if not _NAME.fullmatch(name) or name.endswith((".git", ".ipynb")):
+        raise bad_request(f"Invalid repo name: {name[:120]!r}. Use letters, digits, '-', '_' and '.'.")
+    return name
+
+
+class Store:
+    """The folder of a Hub: `objects/` (content) and `repos/<kind>/<namespace>/<name>/` (everything else)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._locks: dict[tuple[str, str], threading.RLock] = {}
+        self._locks_lock = threading.Lock()
+        try:
+            durable.make_folder(folder)
+            self._flock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise LocalHubError(f"Cannot use {folder} for the Hub ({error.strerror}): choose another folder.") from None
+        self._take_folder()
+        self.temporary = folder / "tmp"
+        shutil.rmtree(self.temporary, ignore_errors=True)  # what a killed server left unfinished
+        durable.make_folder(self.temporary)
+        self.objects = Objects(folder / "objects", self.temporary)
+
+    def _take_folder(self) -> None:
+        try:
+            fcntl.flock(self._flock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._flock)
+            raise LocalHubError(
+                f"Another Hub already serves {self.folder}: stop it, or choose another folder."
+            ) from None
+
+    def close(self) -> None:
+        """Let another process serve this folder."""
+        fcntl.flock(self._flock, fcntl.LOCK_UN)
+        os.close(self._flock)
+
+    def lock(self, repo: Repo) -> threading.RLock:
+        """The lock that every change of a repo holds."""
+        with self._locks_lock:
+            return self._locks.setdefault((repo.kind, repo.id), threading.RLock())
+
+    @contextlib.contextmanager
+    def changing(self, repo: Repo) -> Iterator[None]:
+        """Hold a repo's lock, and be sure that it is still there."""
+        with self.lock(repo):
+            if not repo.folder.is_dir():
+                raise HubError(404, "Repository not found", code="RepoNotFound")
+            yield
+
+    def at(self, kind: str, repo_id: str) -> Repo:
+        """The repo of this id, there or not."""
+        return Repo(kind, repo_id, self.folder / "repos" / kind / repo_id)
+
+    def find(self, kind: str, repo_id: str) -> Repo | None:
+        """The repo of this id; None when there is none."""
+        namespace, _, name = repo_id.partition("/")
+        if kind not in KINDS or not _NAME.fullmatch(namespace) or not _NAME.fullmatch(name):
+            return None
+        repo = self.at(kind, repo_id)
+        return repo if (repo.folder / "refs.json").exists() else None
+
+    def create(self, kind: str, repo_id: str, settings: dict[str, Any], tree: Tree, author: str) -> Repo:
+        """Make a repo with a first commit: it appears under its name as a whole.
+
+        Raises:
+            HubError: 409 when the name is taken.
+        """
+        final = self.at(kind, repo_id)
+        draft = Repo(kind, repo_id, self.temporary / secrets.token_hex(12))
+        durable.make_folder(draft.folder)
+        draft.save_settings({"createdAt": now(), **settings})
+        draft.start(tree, author)
+        self._place(draft, final)
+        return final
+
+    def _place(self, source: Repo, final: Repo) -> None:
+        with self.lock(final):
+            if final.folder.exists():
+                shutil.rmtree(source.folder) if source.folder.parent == self.temporary else None
+                raise HubError(409, f"You already created this {final.kind} repo: {final.id}")
+            durable.publish(source.folder, final.folder)
+
+    def move(self, repo: Repo, new_id: str) -> Repo:
+        """Give a repo another id, in one rename.
+
+        Raises:
+            HubError: 409 when the id is taken.
+        """
+        final = self.at(repo.kind, new_id)
+        with self.changing(repo):
+            if final.folder.exists():
+                raise HubError(409, f"There is already a {repo.kind} repo {new_id}.")
+            self._place(repo, final)
+            durable.sync_folder(repo.folder.parent)
+        return final
+
+    def copy(self, repo: Repo, new_id: str, settings: dict[str, Any]) -> Repo:
+        """Make a repo with the history of another."""
+        final = self.at(repo.kind, new_id)
+        draft = Repo(repo.kind, new_id, self.temporary / secrets.token_hex(12))
+        with self.changing(repo):
+            shutil.copytree(repo.folder, draft.folder)
+        draft.save_settings({**repo.settings(), "createdAt": now(), **settings})
+        for folder, _, names in os.walk(draft.folder):
+            for name in names:
+                with (Path(folder) / name).open("rb") as file:
+                    os.fsync(file.fileno())
+            durable.sync_folder(Path(folder))
+        self._place(draft, final)
+        return final
+
+    def delete(self, repo: Repo) -> None:
+        """Remove a repo: at once by a rename, then from the disk. Content stays: other repos may hold it."""
+        gone = self.temporary / secrets.token_hex(12)
+        with self.changing(repo):
+            repo.folder.replace(gone)
+            durable.sync_folder(repo.folder.parent)
+        shutil.rmtree(gone, ignore_errors=True)
+
+    def all(self, kind: str) -> Iterator[Repo]:
+        """Every repo of a kind, by id."""
+        root = self.folder / "repos" / kind
+        for folder in sorted(root.glob("*/*")):
+            repo = self.find(kind, f"{folder.parent.name}/{folder.name}")
+            if repo is not None:
+                yield repo

@@ -1,0 +1,216 @@
+"""From an HTTP request to a call of one of our handlers, and back: who asks, which repo, what went wrong."""
+
+import json
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlencode
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from ytaudio.localhub.accounts import Accounts
+from ytaudio.localhub.errors import (
+    HubError,
+    bad_request,
+    forbidden,
+    repo_not_found,
+    unauthenticated,
+    wrong_token,
+)
+from ytaudio.localhub.repo import Repo
+from ytaudio.localhub.store import KINDS, Store
+
+MAX_BODY = 16 << 20  # bytes of a JSON or form body
+COOKIE = "localhub_token"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, understood: the visitor, the parts of the path (unquoted), and the body."""
+
+    request: Request
+    store: Store
+    accounts: Accounts
+    user: str | None  # None for a visitor without a token
+    path: dict[str, str]
+    body: bytes = b""
+
+    @property
+    def base(self) -> str:
+        """This Hub's address as the visitor wrote it, no trailing slash."""
+        return str(self.request.base_url).rstrip("/")
+
+    @property
+    def kind(self) -> str:
+        """The kind of repo the path speaks of; without one, a model, as in the Hub's own links."""
+        kind = self.path.get("kinds", "models").removesuffix("s")
+        if kind not in KINDS:
+            raise HubError(404, f"This Hub keeps models, datasets and spaces, no {kind}s.")
+        return kind
+
+    def json(self) -> dict[str, Any]:
+        """The body as a JSON object; 400 when it is none."""
+        try:
+            body = json.loads(self.body or b"{}")
+        except (ValueError, RecursionError):
+            raise bad_request("The body is not JSON.") from None
+        if not isinstance(body, dict):
+            raise bad_request("The body is not a JSON object.")
+        return body
+
+    def form(self) -> dict[str, list[str]]:
+        """The body as a form, or as a JSON object of strings and lists."""
+        if self.request.headers.get("content-type", "").startswith("application/json"):
+            return {k: [str(i) for i in v] if isinstance(v, list) else [str(v)] for k, v in self.json().items()}
+        values: dict[str, list[str]] = {}
+        for key, value in parse_qsl(self.body.decode(errors="replace"), keep_blank_values=True):
+            values.setdefault(key, []).append(value)
+        return values
+
+    def options(self, name: str) -> list[str]:
+        """A query parameter that may be repeated, or end in `[]`."""
+        query = self.request.query_params
+        return query.getlist(name) + query.getlist(f"{name}[]")
+
+    def flag(self, name: str) -> bool:
+        """A query parameter that says yes."""
+        return is_yes(self.request.query_params.get(name, ""))
+
+    def number(self, name: str, default: int, *, most: int) -> int:
+        """A query parameter that is a count, between 0 and `most`."""
+        text = self.request.query_params.get(name, "")
+        return min(int(text), most) if text.isascii() and text.isdecimal() and len(text) < 10 else default
+
+    def signed_in(self) -> str:
+        """The visitor's name; 401 without a token."""
+        if self.user is None:
+            raise unauthenticated()
+        return self.user
+
+    def may_read(self, repo: Repo) -> bool:
+        """Whether the visitor sees a repo at all."""
+        return repo.settings()["visibility"] == "public" or self.accounts.may_write(self.user, repo.namespace)
+
+    def find(self, kind: str, repo_id: str) -> Repo:
+        """A repo the visitor may read; a private one of somebody else is answered like a missing one."""
+        repo = self.store.find(kind, repo_id)
+        if repo is None or not self.may_read(repo):
+            raise repo_not_found(anonymous=self.user is None)
+        return repo
+
+    def repo(self, *, write: bool = False) -> Repo:
+        """The repo the path names; 403 when it is to be changed and is not the visitor's."""
+        repo = self.find(self.kind, f"{self.path['namespace']}/{self.path['name']}")
+        if write and not self.accounts.may_write(self.signed_in(), repo.namespace):
+            raise forbidden(f"You do not have the rights to write to {repo.id}.")
+        return repo
+
+    def revision(self) -> str:
+        """The revision in the path."""
+        return self.path.get("revision", "main")
+
+
+Handler = Callable[[Call], Response]
+
+
+def is_yes(text: str) -> bool:
+    """Whether a parameter says yes, in any client's spelling."""
+    return text.lower() in ("1", "true", "yes", "on")
+
+
+def web_prefix(kind: str) -> str:
+    """What stands before a repo's id in its links."""
+    return "" if kind == "model" else f"{kind}s/"
+
+
+def answer(data: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> JSONResponse:
+    """A JSON answer."""
+    return JSONResponse(data, status_code=status, headers=headers)
+
+
+def page_of(call: Call, items: Sequence[Any], *, default: int, most: int = 1000) -> tuple[list[Any], dict[str, str]]:
+    """The page of `items` that the query asks for, and the Link header that leads to the next."""
+    limit = max(1, call.number("limit", default, most=most))
+    start = call.number("cursor", 0, most=1 << 30)
+    headers = {"X-Total-Count": str(len(items))}
+    if start + limit < len(items):
+        query = [(key, value) for key, value in call.request.query_params.multi_items() if key != "cursor"]
+        address = f"{call.base}{call.request.url.path}?{urlencode([*query, ('cursor', start + limit)])}"
+        headers["Link"] = f'<{address}>; rel="next"'
+    return list(items[start : start + limit]), headers
+
+
+def visitor(request: Request, accounts: Accounts) -> str | None:
+    """Who asks: by the Authorization header, or, where only reading a page is asked, by the sign-in cookie.
+
+    Raises:
+        HubError: 401 for a token that is not one of this Hub's.
+    """
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme:
+        user = accounts.user_of(token.strip()) if scheme.lower() == "bearer" else None
+        if user is None:
+            raise wrong_token()
+        return user
+    if request.method in ("GET", "HEAD") and not request.url.path.startswith("/api/"):
+        return accounts.user_of(request.cookies.get(COOKIE, ""))
+    return None
+
+
+async def read_body(request: Request) -> bytes:
+    """The whole body; 413 when it is too long."""
+    body = bytearray()
+    async for block in request.stream():
+        body += block
+        if len(body) > MAX_BODY:
+            raise HubError(413, f"The body is longer than {MAX_BODY} bytes.")
+    return bytes(body)
+
+
+def failed(error: HubError) -> JSONResponse:
+    """The answer that tells a client what went wrong, in the headers it reads."""
+    headers = {**error.headers, "X-Error-Message": error.message.encode("ascii", "replace").decode().replace("\n", " ")}
+    if error.code:
+        headers["X-Error-Code"] = error.code
+    return answer({"error": error.message}, status=error.status, headers=headers)
+
+
+def understand(request: Request) -> Call:
+    """The call in a request, its body not yet read."""
+    accounts: Accounts = request.app.state.accounts
+    path = {name: unquote(value) for name, value in request.path_params.items()}
+    return Call(request, request.app.state.store, accounts, visitor(request, accounts), path)
+
+
+def endpoint(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    """A Starlette endpoint that runs a handler in a thread, body read and errors answered."""
+
+    async def run(request: Request) -> Response:
+        try:
+            call = understand(request)
+            if request.method not in ("GET", "HEAD"):
+                call = Call(request, call.store, call.accounts, call.user, call.path, await read_body(request))
+            return await run_in_threadpool(handler, call)
+        except HubError as error:
+            return failed(error)
+
+    return run
+
+
+def streaming(handler: Callable[[Call], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """A Starlette endpoint for a handler that reads the body itself, block by block."""
+
+    async def run(request: Request) -> Response:
+        try:
+            return await handler(understand(request))
+        except HubError as error:
+            return failed(error)
+        except ClientDisconnect:
+            _log.info("The client left in the middle of %s", request.url.path)
+            return failed(bad_request("The upload was cut off."))
+
+    return run

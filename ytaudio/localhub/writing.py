@@ -1,0 +1,241 @@
+"""Routes that change what a repo holds: preupload, commit, branches, tags, squash."""
+
+import base64
+import binascii
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ytaudio.localhub import cards, large
+from ytaudio.localhub.errors import HubError, bad_request, revision_not_found
+from ytaudio.localhub.history import (
+    DeleteFile,
+    DeleteFolder,
+    Entry,
+    Operation,
+    Put,
+    Tree,
+    blob_id,
+    check_path,
+    lfs_entry,
+)
+from ytaudio.localhub.objects import Objects
+from ytaudio.localhub.repo import MAIN, Repo, check_ref_name
+from ytaudio.localhub.web import Call, answer, web_prefix
+
+MAX_LINE = 96 << 20  # bytes of one line of a commit: a regular file, in base64
+_TEXT_MAX = 1 << 20  # bytes of a .gitattributes or .gitignore that is read
+
+
+def preupload(call: Call) -> Response:
+    """POST .../preupload/{revision}: how each file is to be sent, and what is there already."""
+    repo = call.repo(write=True)
+    files = repo.tree(repo.resolve(call.revision()))
+    request = call.json()
+    patterns = large.large_patterns(_text(call.store.objects, files, ".gitattributes"))
+    ignore = request.get("gitIgnore")
+    ignore = ignore if isinstance(ignore, str) else _text(call.store.objects, files, ".gitignore")
+    answers = []
+    for item in request.get("files") or []:
+        path, size, sample = _announced(item)
+        mode = "lfs" if large.is_large(path, size, sample, patterns) else "regular"
+        there = files.get(path)
+        oid = there.etag if there and there.lfs == (mode == "lfs") else None
+        answers.append({"path": path, "uploadMode": mode, "shouldIgnore": large.is_ignored(path, ignore), "oid": oid})
+    return answer({"files": answers, "commitOid": repo.resolve(call.revision()).id})
+
+
+def _text(objects: Objects, files: Tree, path: str) -> str:
+    entry = files.get(path)
+    return objects.read(entry.sha256).decode("utf-8", "replace") if entry and entry.size <= _TEXT_MAX else ""
+
+
+def _announced(item: Any) -> tuple[str, int, bytes]:
+    try:
+        path, size = item["path"], int(item["size"])
+        sample = base64.b64decode(item.get("sample") or "")
+    except (TypeError, KeyError, ValueError, AttributeError):
+        raise bad_request("A file needs a path, a size and a sample in base64.") from None
+    return path, size, sample
+
+
+async def commit(call: Call) -> Response:
+    """POST .../commit/{revision}: the lines of a commit (ndjson), added to the branch as a whole or not at all."""
+    repo = await run_in_threadpool(call.repo, write=True)
+    if call.request.query_params.get("create_pr") in ("1", "true", "True"):
+        raise HubError(
+            400, "This Hub has no pull requests: commit to a branch (create_branch) instead of create_pr=True."
+        )
+    header: dict[str, Any] | None = None
+    operations: list[Operation] = []
+    async for line in _lines(call.request):
+        key, value = _keyed(line)
+        if key == "header":
+            header = value
+        else:
+            operations.append(await run_in_threadpool(_operation, call, repo, key, value))
+    if header is None:
+        raise bad_request("A commit needs a header line.")
+    title = str(header.get("summary") or "").strip()
+    if not title:
+        raise bad_request("A commit needs a summary.")
+    return await run_in_threadpool(_add, call, repo, title, header, operations)
+
+
+def _add(call: Call, repo: Repo, title: str, header: dict[str, Any], operations: list[Operation]) -> Response:
+    parent = header.get("parentCommit")
+    with call.store.changing(repo):
+        made = repo.extend(
+            call.revision(),
+            operations,
+            title=title,
+            message=str(header.get("description") or ""),
+            author=call.signed_in(),
+            parent=str(parent) if parent else None,
+        )
+    url = f"{call.base}/{web_prefix(repo.kind)}{repo.id}/commit/{made.id}"
+    return answer({"success": True, "commitOid": made.id, "commitUrl": url, "hookOutput": ""})
+
+
+async def _lines(request: Request) -> AsyncIterator[bytes]:
+    """The lines of a body as they arrive; 413 for an endless one."""
+    rest = bytearray()
+    async for block in request.stream():
+        scanned = len(rest)
+        rest += block
+        end = rest.find(b"\n", scanned)
+        while end >= 0:
+            line = bytes(rest[:end])
+            del rest[: end + 1]
+            if line.strip():
+                yield line
+            end = rest.find(b"\n")
+        if len(rest) > MAX_LINE:
+            raise HubError(413, f"A line of a commit is longer than {MAX_LINE} bytes: send the file through LFS.")
+    if rest.strip():
+        yield bytes(rest)
+
+
+def _keyed(line: bytes) -> tuple[str, dict[str, Any]]:
+    try:
+        data = json.loads(line)
+        key, value = data["key"], data["value"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise bad_request("A line of the commit is not JSON with 'key' and 'value'.") from None
+    if not isinstance(value, dict):
+        raise bad_request("The value of a commit's line must be an object.")
+    return key, value
+
+
+def _operation(call: Call, repo: Repo, key: str, value: dict[str, Any]) -> Operation:
+    path = value.get("path")
+    if not isinstance(path, str):
+        raise bad_request(f"A {key!r} line needs a path.")
+    match key:
+        case "file":
+            return Put(check_path(path), _regular(call.store.objects, value))
+        case "lfsFile":
+            return Put(check_path(path), _uploaded(call, repo, value))
+        case "deletedFile":
+            return DeleteFile(check_path(path))
+        case "deletedFolder":
+            return DeleteFolder(check_path(path.removesuffix("/")))
+        case "copyFile":
+            return Put(check_path(path), _copied(repo, call.revision(), value))
+    raise bad_request(f"Unknown kind of line in a commit: {key!r}")
+
+
+def _regular(objects: Objects, value: dict[str, Any]) -> Entry:
+    text = value.get("content")
+    if not isinstance(text, str):
+        raise bad_request("A 'file' line needs its content.")
+    try:
+        content = base64.b64decode(text, validate=True) if value.get("encoding") == "base64" else text.encode()
+    except (binascii.Error, ValueError):
+        raise bad_request("The content of a 'file' line is not base64.") from None
+    return Entry(blob_id(content), objects.add(content), len(content), lfs=False)
+
+
+def _uploaded(call: Call, repo: Repo, value: dict[str, Any]) -> Entry:
+    oid = value.get("oid")
+    size = call.store.objects.size(oid) if isinstance(oid, str) and repo.has_large(oid) else None
+    if size is None or value.get("size", size) != size:
+        raise bad_request(f"The large file {value.get('path')!r} was not uploaded, or is of another size.")
+    return lfs_entry(str(oid), size)
+
+
+def _copied(repo: Repo, revision: str, value: dict[str, Any]) -> Entry:
+    source = value.get("srcPath")
+    entry = repo.tree(repo.resolve(str(value.get("srcRevision") or revision))).get(str(source))
+    if entry is None:
+        raise bad_request(f"There is no file {source!r} to copy.")
+    return entry
+
+
+def create_branch(call: Call) -> Response:
+    """POST .../branch/{revision}, from `startingPoint` or the head of main; 409 when it exists."""
+    repo, name, request = call.repo(write=True), check_ref_name(call.revision()), call.json()
+    with call.store.changing(repo):
+        refs = repo.refs()
+        if name in refs["heads"] and not request.get("overwrite"):
+            raise HubError(409, f"Reference already exists: refs/heads/{name}")
+        start = repo.resolve(str(request.get("startingPoint") or MAIN))
+        refs["heads"][name] = start.id
+        repo.save_refs(refs)
+    return answer({"commitOid": start.id})
+
+
+def delete_branch(call: Call) -> Response:
+    """DELETE .../branch/{revision}; main stays."""
+    if call.revision() == MAIN:
+        raise HubError(403, "The branch main cannot be deleted.")
+    return _delete_ref(call, "heads")
+
+
+def create_tag(call: Call) -> Response:
+    """POST .../tag/{revision}: tag what the revision names; 409 when the tag exists."""
+    repo, request = call.repo(write=True), call.json()
+    name = check_ref_name(str(request.get("tag") or ""))
+    with call.store.changing(repo):
+        refs = repo.refs()
+        if name in refs["tags"]:
+            raise HubError(409, f"Reference already exists: refs/tags/{name}")
+        refs["tags"][name] = repo.resolve(call.revision()).id
+        repo.save_refs(refs)
+    return answer({"name": name, "ref": f"refs/tags/{name}", "targetCommit": refs["tags"][name]})
+
+
+def delete_tag(call: Call) -> Response:
+    """DELETE .../tag/{revision}."""
+    return _delete_ref(call, "tags")
+
+
+def _delete_ref(call: Call, kind: str) -> Response:
+    repo, name = call.repo(write=True), call.revision()
+    with call.store.changing(repo):
+        refs = repo.refs()
+        if refs[kind].pop(name, None) is None:
+            raise revision_not_found(name)
+        repo.save_refs(refs)
+    return answer({"success": True})
+
+
+def squash(call: Call) -> Response:
+    """POST .../super-squash/{revision}: one commit instead of a branch's history."""
+    repo, user = call.repo(write=True), call.signed_in()
+    title = str(call.json().get("message") or f"Super-squash branch '{call.revision()}'")
+    with call.store.changing(repo):
+        made = repo.squash(call.revision(), title=title, author=user)
+    return answer({"commitOid": made.id})
+
+
+def validate_yaml(call: Call) -> Response:
+    """POST /api/validate-yaml: errors and warnings of a README's metadata; 400 when there are errors."""
+    content = call.json().get("content")
+    errors, warnings = cards.check_card(content if isinstance(content, str) else "")
+    found = {"errors": [{"message": m} for m in errors], "warnings": [{"message": m} for m in warnings]}
+    return answer(found, status=400 if errors else 200)
