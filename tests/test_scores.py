@@ -1,0 +1,67 @@
+import json
+
+import numpy as np
+import pytest
+from making import LABELS, scores_of
+from sklearn.metrics import confusion_matrix, f1_score
+
+from ytaudio.scores import Floor, Scores, TopicMetric, by_video, floor_of
+
+
+def test_metric_needs_no_network_and_equals_scikit_learn():
+    truth, predicted = [0, 0, 1, 1, 2, 2], [0, 1, 1, 1, 2, 0]
+    found = TopicMetric().compute(predictions=predicted, references=truth, labels=list(LABELS))
+    assert found["accuracy"] == pytest.approx(4 / 6, abs=1e-6)
+    assert found["macro_f1"] == pytest.approx(f1_score(truth, predicted, average="macro"), abs=1e-6)
+    assert found["f1_by_category"] == pytest.approx({"art_music": 0.5, "food": 0.8, "travel": 2 / 3}, abs=1e-6)
+
+
+def test_metric_names_classes_by_number_without_labels():
+    found = TopicMetric().compute(predictions=[0, 3], references=[0, 0])
+    assert set(found["f1_by_category"]) == {"0", "3"}
+
+
+def test_a_label_absent_from_the_split_has_no_f1_and_does_not_pull_the_mean_down():
+    scores = scores_of([0, 0, 1, 1], [0, 0, 1, 0])
+    assert set(scores.f1_by_category) == {"art_music", "food"} == set(scores.f1_by_category_interval)
+    assert scores.macro_f1 == pytest.approx(np.mean([0.8, 2 / 3]), abs=1e-6)
+    assert scores.confusion == ((2, 0, 0), (1, 1, 0), (0, 0, 0))
+
+
+def test_figures_agree_with_the_predictions_and_intervals_hold_them():
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 3, 50)
+    predicted = np.where(rng.random(50) < 0.7, truth, rng.integers(0, 3, 50))
+    scores = scores_of(truth, predicted)
+    assert np.asarray(scores.confusion).tolist() == confusion_matrix(truth, predicted).tolist()
+    assert (scores.videos, scores.clips) == (50, 100)
+    for name in ("accuracy", "macro_f1", "clip_accuracy", "clip_macro_f1"):
+        low, high = getattr(scores, f"{name}_interval")
+        assert low < getattr(scores, name) < high
+    for label, (low, high) in scores.f1_by_category_interval.items():
+        assert low < scores.f1_by_category[label] < high
+
+
+def test_a_video_is_the_mean_of_its_clips():
+    shares = np.asarray([[0.6, 0.4, 0], [0.1, 0.2, 0.7], [0.3, 0.4, 0.3], [0, 0, 1]])
+    keys = [("a", "x", 0), ("b", "y", 2), ("a", "x", 0), ("b", "y", 2)]
+    a, b = by_video(keys, shares, LABELS)
+    assert (a.video_id, a.channel_id, a.label, a.predicted) == ("a", "x", "art_music", "art_music")
+    assert a.probabilities == pytest.approx((0.45, 0.4, 0.15))
+    assert a.clips_predicted == ("art_music", "food")
+    assert b.clips_predicted == ("travel", "travel") == (b.label, b.predicted)
+
+
+def test_scores_come_back_from_their_file_as_they_were(tmp_path):
+    floor = floor_of("says one thing", scores_of([0, 1], [0, 0]).predictions, LABELS)
+    scores = scores_of([0, 1, 2], [0, 1, 1], floors={"majority class": floor})
+    path = scores.save(tmp_path / "new")
+    assert Scores.load(path) == Scores.load(tmp_path / "new") == scores
+    assert isinstance(Scores.load(path).floors["majority class"], Floor)
+    assert json.loads(path.read_text())["labels"] == list(LABELS)
+
+
+def test_another_file_is_not_taken_for_scores(tmp_path):
+    (tmp_path / "scores.json").write_text('{"accuracy": 1}')
+    with pytest.raises(ValueError, match="score the model again"):
+        Scores.load(tmp_path)
