@@ -1,11 +1,60 @@
-"""What a recipe needs and a test must hold: loading any checkpoint, crops, collator, freezing, loss scaling."""
+"""What a recipe needs and a test must hold: loading any checkpoint, crops, collator, freezing, loss scaling.
+
+Models are in `checkpoints`, datasets and crops in `training_data`, settings in `arguments`; this module offers them
+all under one name and adds what joins them: the Trainer, its metrics, and the record of a run.
+"""
 
 import json
+import os
+import platform
+import shutil
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+from sklearn.metrics import accuracy_score, f1_score
+from torch.utils.data import DataLoader
+from transformers import EvalPrediction, Trainer, TrainerCallback
+
+from ytaudio.arguments import SettingsError, parse_settings
+from ytaudio.checkpoints import (
+    FREEZE,
+    ModelError,
+    freeze,
+    load_classifier,
+    load_for_inference,
+    revision_of,
+)
+from ytaudio.training_data import ClipCollator, DatasetError, open_dataset
+
+__all__ = [
+    "FREEZE",
+    "RUN_FILE",
+    "ClipCollator",
+    "ClipTrainer",
+    "DatasetError",
+    "ModelError",
+    "SettingsError",
+    "TrainingRun",
+    "compute_metrics",
+    "freeze",
+    "hardware",
+    "last_checkpoint",
+    "load_classifier",
+    "load_for_inference",
+    "open_dataset",
+    "parse_settings",
+    "remove_checkpoints",
+    "revision_of",
+    "versions",
+]
+
 RUN_FILE = "training_run.json"
+PACKAGES = ("ytaudio", "transformers", "torch", "datasets", "accelerate", "huggingface_hub", "librosa")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +85,83 @@ class TrainingRun:
         """Read training_run.json of a model folder."""
         read = json.loads((Path(folder) / RUN_FILE).read_text())
         return cls(**{**read, "labels": tuple(read["labels"]), "history": tuple(read["history"])})
+
+
+def versions() -> dict[str, str]:
+    """The packages a training depends on, to their versions."""
+    return {package: version(package) for package in PACKAGES}
+
+
+def hardware() -> str:
+    """What this process computes on, in words."""
+    if torch.cuda.is_available():
+        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
+    return f"CPU, {len(os.sched_getaffinity(0))} cores ({platform.machine()})"
+
+
+def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
+    """Accuracy and macro-F1 over clips, for Trainer to choose the best checkpoint by.
+
+    A class that neither occurs nor is predicted counts as F1 0, so the number of classes never changes. Scores over
+    videos, with intervals, are evaluation's.
+    """
+    scores = prediction.predictions
+    logits = scores[0] if isinstance(scores, tuple) else scores
+    guesses, truth = logits.argmax(axis=-1), np.asarray(prediction.label_ids)
+    macro_f1 = f1_score(truth, guesses, labels=list(range(logits.shape[-1])), average="macro", zero_division=0)
+    return {"accuracy": float(accuracy_score(truth, guesses)), "macro_f1": float(macro_f1)}
+
+
+class _FreshCrops(TrainerCallback):
+    """Tells the collator the epoch, before the epoch's first batch is read."""
+
+    def __init__(self, collator: ClipCollator) -> None:
+        self.collator = collator
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """After a resume in mid-epoch the epoch is a fraction: its whole part counts."""
+        self.collator.set_epoch(int(state.epoch or 0))
+
+
+class ClipTrainer(Trainer):
+    """Trainer with random crops in training and `eval_collator`'s in evaluation."""
+
+    def __init__(self, *args: Any, data_collator: ClipCollator, eval_collator: ClipCollator, **kwargs: Any) -> None:
+        super().__init__(*args, data_collator=data_collator, **kwargs)
+        self.eval_collator = eval_collator
+        self.add_callback(_FreshCrops(data_collator))
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
+        """As Trainer's, with the other collator."""
+        training, self.data_collator = self.data_collator, self.eval_collator
+        try:
+            return super().get_eval_dataloader(eval_dataset)
+        finally:
+            self.data_collator = training
+
+
+def _checkpoints(folder: Path) -> Iterator[Path]:
+    """Trainer's checkpoints in a folder, the newest first."""
+    found = [path for path in folder.glob("checkpoint-*") if path.name.split("-")[-1].isdigit()]
+    yield from sorted(found, key=lambda path: -int(path.name.split("-")[-1]))
+
+
+def last_checkpoint(folder: str | Path) -> str | None:
+    """The newest checkpoint from which training can go on, or None.
+
+    Trainer writes trainer_state.json last: a checkpoint without a readable one was cut short, and the one before
+    it counts.
+    """
+    for checkpoint in _checkpoints(Path(folder)):
+        try:
+            json.loads((checkpoint / "trainer_state.json").read_text())
+        except (OSError, ValueError):
+            continue
+        return str(checkpoint)
+    return None
+
+
+def remove_checkpoints(folder: str | Path) -> None:
+    """Forget an earlier training in a folder."""
+    for checkpoint in _checkpoints(Path(folder)):
+        shutil.rmtree(checkpoint)

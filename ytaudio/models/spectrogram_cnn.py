@@ -3,7 +3,7 @@
 The architecture is CNN10 of PANNs (Kong et al., "PANNs: Large-Scale Pretrained Audio Neural Networks for Audio Pattern
 Recognition", 2020, https://arxiv.org/abs/1912.10211), about 32 channels wide instead of 64. The log-mel front end is
 inside the model, so it takes what wav2vec2 takes. This one file travels to the Hub beside the weights and is all that
-`trust_remote_code=True` needs: it imports torch and transformers alone.
+`trust_remote_code=True` needs: it imports torch, transformers and transformers' own huggingface_hub alone.
 """
 
 import math
@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
+from huggingface_hub.dataclasses import strict
 from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers import initialization as init
@@ -20,6 +21,7 @@ MINIMUM_S = 0.5  # shorter inputs are repeated up to this
 _AMIN = 1e-10  # power below this counts as this, as librosa.power_to_db has it: -100 dB
 
 
+@strict
 class SpectrogramCNNConfig(PreTrainedConfig):
     """Shape of a SpectrogramCNNForAudioClassification."""
 
