@@ -1,4 +1,4 @@
-"""The only room that knows yt-dlp and PyAV: a video to its stream, a window of the stream to a waveform."""
+"""What a search for sound can end in: a stream, or a failure with its reason."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -27,12 +27,15 @@ class Reason(Enum):
     BOT_CHECK = ("bot_check", "wall")
 
     def __new__(cls, value: str, kind: str) -> "Reason":
+        """A member whose value is its name in the ledger."""
         member = object.__new__(cls)
         member._value_ = value
         member.kind = kind
         return member
 
-    kind: str  # "permanent": never tried again; "temporary": tried on a rerun; "wall": about this machine, not the video
+    kind: (
+        str  # "permanent": never tried again; "temporary": tried on a rerun; "wall": about this machine, not the video
+    )
 
 
 @dataclass(frozen=True, slots=True)

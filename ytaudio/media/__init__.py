@@ -1,0 +1,20 @@
+"""The only room that knows yt-dlp and PyAV: a video to its stream, a window of the stream to a waveform."""
+
+from .access import Access
+from .decode import Reader, open_media, read_window
+from .failures import classify
+from .kinds import Failure, Media, Reason
+from .locating import local_file, locate
+
+__all__ = [
+    "Access",
+    "Failure",
+    "Media",
+    "Reader",
+    "Reason",
+    "classify",
+    "local_file",
+    "locate",
+    "open_media",
+    "read_window",
+]

@@ -1,0 +1,107 @@
+"""A video to the stream its sound can be read from."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from yt_dlp import YoutubeDL
+
+from ytaudio.catalog import Video
+
+from .access import Access, youtube_dl
+from .decode import open_media
+from .failures import classify, explain
+from .kinds import Failure, Media, Reason
+
+_LIVE = {"is_live": Reason.LIVE, "post_live": Reason.LIVE, "is_upcoming": Reason.UPCOMING}
+_WANTED_KBIT = 64  # a second: Opus at this rate loses nothing that 16 kHz mono keeps
+_LONGEST_WAIT_S = 30  # for a stream that YouTube promises for a moment from now
+
+
+def locate(video: Video, ydl: YoutubeDL | None = None, *, access: Access | None = None) -> Media | Failure:
+    """Find where a video's sound can be read now, without downloading it.
+
+    What the site refuses is a Failure with its reason. An error that nobody foresaw is one too (UNKNOWN, with its full
+    text): an extractor that breaks on one video must not end a collection of thousands.
+    """
+    ydl = ydl or youtube_dl(access)
+    try:
+        info = ydl.extract_info(video.url, download=False)
+    except Exception as error:  # noqa: BLE001  extractors raise whatever a changed page makes them raise
+        return Failure(video.id, classify(error), explain(error))
+    if info and "entries" in info:
+        info = next((entry for entry in info["entries"] if entry), None)
+    if not info:
+        return Failure(video.id, Reason.UNSUPPORTED, "the page holds no single video")
+    if reason := _LIVE.get(info.get("live_status") or ""):
+        return Failure(video.id, reason, f"live_status is {info['live_status']}")
+    chosen = choose_format(info.get("formats") or [info])
+    if isinstance(chosen, str):
+        audible = chosen != "no format has sound"
+        return Failure(video.id, Reason.UNSUPPORTED if audible else Reason.NO_AUDIO, chosen)
+    time.sleep(min(max(0.0, (chosen.get("available_at") or 0) - time.time()), _LONGEST_WAIT_S))
+    found = Media(
+        video_id=video.id,
+        stream_url=chosen["url"],
+        http_headers=dict(chosen.get("http_headers") or {}),
+        duration_s=float(info.get("duration") or 0.0),
+        title=info.get("title") or video.title,
+        channel_id=info.get("channel_id") or info.get("uploader_id") or "",
+        channel=info.get("channel") or info.get("uploader") or "",
+        upload_date=info.get("upload_date") or "",
+        license=info.get("license") or "",
+    )
+    return found if found.duration_s else _measured(found, access, ydl)
+
+
+def local_file(path: Path) -> Media | Failure:
+    """A file on this machine as media: any sound or video that FFmpeg reads."""
+    path = path.resolve()
+    found = Media(path.name, path.as_uri(), {}, 0.0, path.stem, "", "", "", "")
+    return _measured(found)
+
+
+def _measured(found: Media, access: Access | None = None, ydl: YoutubeDL | None = None) -> Media | Failure:
+    """The media with the length that its own header tells, where no page tells it."""
+    opened = open_media(found, access, ydl)
+    if isinstance(opened, Failure):
+        return opened
+    with opened as reader:
+        if not reader.duration_s:
+            return Failure(found.video_id, Reason.UNSUPPORTED, "the length of the sound is not known")
+        return replace(found, duration_s=reader.duration_s)
+
+
+def choose_format(formats: list[dict[str, Any]]) -> dict[str, Any] | str:
+    """The format whose windows cost least: Opus in WebM near 64 kbit/s, else fragmented AAC, else any with sound.
+
+    `formats` come in yt-dlp's order, the worst first. The original language stays before every other wish. Where none
+    will do, the answer is a sentence that says why.
+    """
+    audible = [f for f in formats if f.get("acodec") != "none" and f.get("url") and not f.get("has_drm")]
+    if not audible:
+        return "no format has sound"
+    direct = [f for f in audible if f.get("protocol", "").rstrip("s") == "http" and not f.get("fragments")]
+    if not direct:
+        return f"only offered as {', '.join(sorted({str(f.get('protocol')) for f in audible}))}, which has no ranges"
+    original = max(_number(f, "language_preference", -1) for f in direct)
+    return min((f for f in direct if _number(f, "language_preference", -1) == original), key=_cost)
+
+
+def _cost(entry: dict[str, Any]) -> tuple[bool, int, float]:
+    alone = entry.get("vcodec") == "none"
+    if alone and entry.get("acodec") == "opus" and entry.get("ext") == "webm":
+        kind = 0
+    elif alone and entry.get("container") == "m4a_dash":
+        kind = 1
+    else:
+        kind = 2 if alone else 3
+    rate = _number(entry, "abr", 0) if alone else _number(entry, "tbr", 10_000)
+    compressed = "drc" in f"{entry.get('format_id')} {entry.get('format_note')}".casefold()  # altered dynamics
+    return compressed, kind, abs(rate - _WANTED_KBIT)
+
+
+def _number(entry: dict[str, Any], key: str, default: float) -> float:
+    value = entry.get(key)
+    return default if value is None else float(value)

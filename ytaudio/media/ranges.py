@@ -1,0 +1,165 @@
+"""A remote file read by ranges through yt-dlp's own networking, so with the user's cookies, proxy and headers."""
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from yt_dlp import YoutubeDL
+from yt_dlp.networking import Request
+from yt_dlp.networking.exceptions import HTTPError, IncompleteRead, RequestError, TransportError
+
+from .access import Access
+from .failures import explain
+from .kinds import Reason
+
+FIRST_BYTES = 32 << 10  # the header of a file of an hour and the beginning of its sound
+TOP_UP_BYTES = 64 << 10  # what a read outside the plan fetches; doubled for each one that follows at once
+CAP_BYTES = 16 << 20  # for one window, or for one header: never a silent whole download
+
+
+class StreamError(Exception):
+    """A stream that cannot be read on; it becomes a Failure."""
+
+    def __init__(self, reason: Reason, detail: str, *, passing: bool = False) -> None:
+        super().__init__(detail)
+        self.reason, self.detail = reason, detail
+        self.passing = passing  # worth another try at once
+
+
+@dataclass(slots=True)
+class _Span:
+    start: int
+    data: bytes
+    kept: bool  # part of the header, kept for every window
+
+    @property
+    def stop(self) -> int:
+        return self.start + len(self.data)
+
+
+class RangeFile:
+    """A file object for PyAV that fetches few and fitting ranges, and counts them."""
+
+    def __init__(self, ydl: YoutubeDL, url: str, headers: Mapping[str, str], access: Access) -> None:
+        self._ydl, self._url, self._access = ydl, url, access
+        self._headers = {**headers, "Accept-Encoding": "identity"}
+        self._spans: list[_Span] = []
+        self._position = 0
+        self._plan = (0, FIRST_BYTES)
+        self._step = TOP_UP_BYTES
+        self._left = CAP_BYTES
+        self._opening = True
+        self.size: int | None = None  # bytes, known from the first answer on
+        self.requests = 0
+        self.bytes_read = 0
+        self.failure: StreamError | None = None  # the first one; libraries in between may have swallowed it
+
+    def begin_window(self) -> None:
+        """Forget the ranges of the window before the last one, and give the byte cap anew."""
+        recent = [span for span in self._spans if not span.kept]
+        self._spans = [span for span in self._spans if span.kept] + recent[-2:]
+        self._opening, self._left, self.failure = False, CAP_BYTES, None
+
+    def expect(self, start: int, stop: int) -> None:
+        """Say which bytes will be read: they are then fetched with one request."""
+        self._plan, self._step = (start, stop), TOP_UP_BYTES
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to `size` bytes from the position; nothing at the end of the file.
+
+        Raises:
+            StreamError: the server does not give them.
+        """
+        if self.size is not None and self._position >= self.size:
+            return b""
+        span = next((s for s in reversed(self._spans) if s.start <= self._position < s.stop), None) or self._fetch()
+        offset = self._position - span.start
+        data = span.data[offset:] if size < 0 else span.data[offset : offset + size]
+        self._position += len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Move the position; nothing is read. The size must be known for whence 2, so a first block is fetched."""
+        if whence == 2 and self.size is None:
+            self._fetch()
+        self._position = offset + (0, self._position, self.size or 0)[whence]
+        return self._position
+
+    def tell(self) -> int:
+        """The position in bytes."""
+        return self._position
+
+    def _fetch(self) -> _Span:
+        start = self._position
+        if self._plan[0] <= start < self._plan[1]:
+            stop = self._plan[1]
+        else:
+            stop, self._step = start + self._step, self._step * 2
+        stop = min([stop, self.size or stop, *(s.start for s in self._spans if s.start > start)])
+        try:
+            if stop - start > self._left:
+                raise StreamError(
+                    Reason.UNSUPPORTED, f"one window would need more than {CAP_BYTES >> 20} MB of the file"
+                )
+            self._left -= stop - start
+            span = _Span(start, self._patiently(start, stop), self._opening)
+        except StreamError as error:
+            self.failure = self.failure or error
+            raise
+        self._spans.append(span)
+        return span
+
+    def _patiently(self, start: int, stop: int) -> bytes:
+        for attempt in range(self._access.retries):
+            try:
+                return self._request(start, stop)
+            except StreamError as error:
+                if not error.passing:
+                    raise
+            time.sleep(self._access.backoff_s * 2**attempt)
+        return self._request(start, stop)
+
+    def _request(self, start: int, stop: int) -> bytes:
+        request = Request(self._url, headers={**self._headers, "Range": f"bytes={start}-{stop - 1}"})
+        self.requests += 1
+        try:
+            with self._ydl.urlopen(request) as response:
+                wanted = self._check(response.status, response.headers.get("Content-Range", ""), start, stop)
+                data = response.read(wanted)
+        except HTTPError as error:
+            error.close()
+            raise _of_status(error) from None
+        except IncompleteRead as error:
+            self.bytes_read += error.partial
+            raise StreamError(Reason.NETWORK, explain(error), passing=True) from None
+        except TransportError as error:
+            raise StreamError(Reason.NETWORK, explain(error), passing=True) from None
+        except RequestError as error:
+            raise StreamError(Reason.UNSUPPORTED, explain(error)) from None
+        self.bytes_read += len(data)
+        if len(data) < wanted:
+            raise StreamError(Reason.NETWORK, f"{len(data)} bytes read, {wanted} expected", passing=True)
+        return data
+
+    def _check(self, status: int, content_range: str, start: int, stop: int) -> int:
+        """How many bytes a right answer brings; a wrong one is refused before its body is read."""
+        if status != 206:
+            raise StreamError(
+                Reason.UNSUPPORTED, f"the server answered a range with {status}: it gives whole files only"
+            )
+        told = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", content_range.strip())
+        if not told:
+            raise StreamError(Reason.SERVER_ERROR, f"no usable Content-Range: {content_range!r}")
+        first, last, size = map(int, told.groups())
+        if first != start or not first <= last < stop or self.size not in (None, size):
+            raise StreamError(Reason.SERVER_ERROR, f"asked for bytes {start}-{stop - 1}, got {content_range!r}")
+        self.size = size
+        return last + 1 - first
+
+
+def _of_status(error: HTTPError) -> StreamError:
+    """What a status says of a stream; an address that has expired (403, 404, 410) is found again by locating anew."""
+    if error.status == 429:
+        return StreamError(Reason.RATE_LIMITED, explain(error))
+    return StreamError(Reason.SERVER_ERROR, explain(error), passing=error.status >= 500)
