@@ -11,17 +11,19 @@ from typing import Any
 
 import numpy as np
 import torch
+from datasets import DatasetDict
 from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, RemoteEntryNotFoundError
+from huggingface_hub.errors import LocalEntryNotFoundError, RemoteEntryNotFoundError
 
 from ytaudio.catalog import normalize_category
-from ytaudio.clips import SAMPLING_RATE, crop_starts, decode, repeat_to, resample
+from ytaudio.clips import crop_starts, decode, repeat_to
 from ytaudio.comparison import Comparison, compare, compare_all
 from ytaudio.errors import UserError
+from ytaudio.floors import encoded_clips, keys_of
 from ytaudio.floors import floors as floors_of
-from ytaudio.floors import keys_of
+from ytaudio.hub_errors import hub_errors
 from ytaudio.scores import SCORES_FILE, Floor, Prediction, Scores, TopicMetric, by_video, figures
-from ytaudio.training import RUN_FILE, load_for_inference, open_dataset
+from ytaudio.training import RUN_FILE, ClipCollator, load_for_inference, open_dataset, revision_of
 
 __all__ = [
     "Comparison",
@@ -73,36 +75,41 @@ def score_model(
         UserError: no such split, labels that do not cover the dataset's, a dataset or model that cannot be read.
     """
     dataset, sha, labels = open_dataset(dataset_name, revision)
-    labels, split = tuple(labels), _split(dataset_name, list(dataset), split)
+    names, split = tuple(labels), _split(dataset_name, dataset, split)
     network, extractor = load_for_inference(model, model_revision, trust_remote_code)
-    columns = _columns(model, network.config.id2label, dataset_name, labels)
-    seconds = crop_seconds or _trained_crop(model, model_revision)
+    columns = _columns(model, network.config.id2label, dataset_name, names)
+    seconds = crop_seconds or _trained_crop(model, revision_of(network) or None)
     started = time.monotonic()
-    rows = (row["audio"]["bytes"] for row in dataset[split].select_columns("audio"))
-    heard = _listen(network, extractor, rows, round(seconds * SAMPLING_RATE), crops, batch_size)[:, columns]
-    predictions = by_video(keys_of(dataset[split]), heard / heard.sum(axis=1, keepdims=True), labels)
+    collator = ClipCollator(extractor, seconds)
+    heard = _listen(network, collator, encoded_clips(dataset[split]), crops, batch_size)[:, columns]
+    predictions = by_video(keys_of(dataset[split]), heard / heard.sum(axis=1, keepdims=True), names)
     took = time.monotonic() - started
     return Scores(
         model_id=str(model),
-        model_revision=getattr(network.config, "_commit_hash", None) or "",
+        model_revision=revision_of(network),
         dataset_id=str(dataset_name),
         dataset_revision=sha or "",
         split=split,
-        labels=labels,
-        floors=floors_of(dataset, split, labels, str(dataset_name), sha or "") if floors else {},
+        labels=names,
+        floors=floors_of(dataset, split, names, str(dataset_name), sha or "") if floors else {},
         predictions=predictions,
         crop_seconds=seconds,
         crops=crops,
         seconds=round(took, 2),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         versions={name: version(name) for name in ("ytaudio", "transformers", "datasets", "torch", "numpy")},
-        **figures(predictions, labels),
+        **figures(predictions, names),
     )
 
 
-def _split(dataset_name: str, found: Sequence[str], wanted: str | None) -> str:
+def _split(dataset_name: str, found: DatasetDict, wanted: str | None) -> str:
+    """The split to score, which has rows and a label for each."""
     for candidate in (wanted,) if wanted else ("test", "validation"):
         if candidate in found:
+            if min(found[candidate]["label"], default=-1) < 0:
+                raise UserError(
+                    f"The split {candidate} of {dataset_name} is empty or lacks labels: score another --split."
+                )
             return candidate
     raise UserError(
         f"{dataset_name} has no split {wanted or 'test or validation'}: give one of {', '.join(found)} as --split."
@@ -135,19 +142,17 @@ def _trained_crop(model: str, revision: str | None) -> float:
     return float(json.loads(path.read_text())["crop_seconds"]) if path.is_file() else CROP_S
 
 
-def _listen(
-    network: Any, extractor: Any, rows: Iterable[bytes], samples: int, crops: int, batch_size: int
-) -> np.ndarray:
-    """Probabilities of every clip, float64 (clips, classes), each the mean over its crops of `samples` at 16 kHz."""
+def _listen(network: Any, collator: ClipCollator, rows: Iterable[bytes], crops: int, batch_size: int) -> np.ndarray:
+    """Probabilities of every clip, float64 (clips, classes), each the mean over its crops of the collator's length."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = network.to(device).eval()
     heard: list[np.ndarray] = []
     owners: list[int] = []
-    pieces = _cut(rows, samples, crops)
+    pieces = _cut(rows, collator.samples, crops)
     while batch := list(itertools.islice(pieces, batch_size)):
-        inputs = _inputs(extractor, [waveform for _, waveform in batch])
+        inputs = torch.stack([collator.features(waveform) for _, waveform in batch])
         with torch.inference_mode():
-            logits = network(**{name: tensor.to(device) for name, tensor in inputs.items()}).logits
+            logits = network(**{collator.name: inputs.to(device)}).logits
         heard.append(logits.float().softmax(-1).double().cpu().numpy())
         owners += [clip for clip, _ in batch]
     shares, counts = np.concatenate(heard), np.bincount(owners)
@@ -164,16 +169,6 @@ def _cut(rows: Iterable[bytes], samples: int, crops: int) -> Iterator[tuple[int,
             yield clip, waveform[start : start + samples]
 
 
-def _inputs(extractor: Any, waveforms: Sequence[np.ndarray]) -> dict[str, torch.Tensor]:
-    """What a network takes, (batch, ...): extracted crop by crop, since an extractor normalises over a whole batch."""
-    rate = extractor.sampling_rate
-    each = [
-        extractor(resample(waveform, SAMPLING_RATE, rate), sampling_rate=rate, return_tensors="pt")
-        for waveform in waveforms
-    ]
-    return {name: torch.cat([one[name] for one in each]) for name in each[0]}
-
-
 def load_scores(model: str, revision: str | None = None) -> Scores:
     """The scores that travel with a model: scores.json of a folder or of a Hub repo.
 
@@ -185,17 +180,11 @@ def load_scores(model: str, revision: str | None = None) -> Scores:
         if not path.is_file():
             raise UserError(f"{model} has no {SCORES_FILE}: score it first, with recipes/evaluate.py.")
         return _read(path)
-    try:
-        return _read(Path(hf_hub_download(model, SCORES_FILE, revision=revision)))
-    except RemoteEntryNotFoundError:
-        raise UserError(
-            f"{model} has no {SCORES_FILE}: score it first, with recipes/evaluate.py --push_to_hub."
-        ) from None
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
-        raise UserError(
-            f"{model} is neither a folder nor a model that the Hub shows you ({type(error).__name__}): "
-            "check the name, HF_TOKEN and HF_ENDPOINT."
-        ) from None
+    with hub_errors(f"model {model}"):
+        try:
+            return _read(Path(hf_hub_download(model, SCORES_FILE, revision=revision)))
+        except RemoteEntryNotFoundError:
+            raise UserError(f"{model} has no {SCORES_FILE}: score it with recipes/evaluate.py --push_to_hub.") from None
 
 
 def _read(path: Path) -> Scores:

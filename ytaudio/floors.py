@@ -4,12 +4,13 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from datasets import DatasetDict
+from datasets import Dataset, DatasetDict
 from huggingface_hub.constants import HF_HOME
 
 from ytaudio.clips import SAMPLING_RATE, decode, repeat_to
@@ -24,12 +25,12 @@ _known: dict[str, dict[str, Floor]] = {}
 def floors(
     dataset: DatasetDict, split: str, labels: tuple[str, ...], dataset_id: str, revision: str
 ) -> dict[str, Floor]:
-    """Both floors on a split, learnt from the split "train"; {} for a dataset without one.
+    """Both floors on a split, learnt from the split "train"; {} for a dataset without one, or without its labels.
 
     A floor belongs to a commit, so it is worked out once for each and kept in the Hugging Face cache folder; a dataset
     without a commit (a folder) is worked out every time.
     """
-    if "train" not in dataset:
+    if "train" not in dataset or min(dataset["train"]["label"], default=-1) < 0:
         return {}
     key = hashlib.sha256(repr((dataset_id, revision, split, labels, CENTRE_S, COEFFICIENTS, 1)).encode()).hexdigest()
     path = Path(HF_HOME) / "ytaudio" / "floors" / f"{key}.json"
@@ -43,7 +44,7 @@ def floors(
     return dict(_known[key])
 
 
-def _floor(accuracy_interval: list[float], macro_f1_interval: list[float], **rest) -> Floor:
+def _floor(accuracy_interval: list[float], macro_f1_interval: list[float], **rest: Any) -> Floor:
     low, high = accuracy_interval
     lower, higher = macro_f1_interval
     return Floor(accuracy_interval=(low, high), macro_f1_interval=(lower, higher), **rest)
@@ -64,9 +65,9 @@ def _learn(dataset: DatasetDict, split: str, labels: tuple[str, ...]) -> dict[st
     majority = by_video(keys, np.tile(shares, (len(keys), 1)), labels)
     found = {MAJORITY: floor_of(f"says {name!r}, the commonest class of train, of everything", majority, labels)}
     if len(Counter(truth.tolist())) > 1:
-        heard = _logistic(mfcc_statistics(_audio(dataset["train"])), truth, mfcc_statistics(_audio(dataset[split])))
+        train, scored = (mfcc_statistics(encoded_clips(dataset[name])) for name in ("train", split))
         spread = np.zeros((len(keys), len(labels)))
-        spread[:, np.unique(truth)] = heard
+        spread[:, np.unique(truth)] = _logistic(train, truth, scored)
         text = (
             f"logistic regression on means and deviations of {COEFFICIENTS} MFCCs and their deltas, over the central "
             f"{CENTRE_S:g} s of each clip, learnt on train"
@@ -75,7 +76,7 @@ def _learn(dataset: DatasetDict, split: str, labels: tuple[str, ...]) -> dict[st
     return found
 
 
-def keys_of(split) -> list[tuple[str, str, int]]:
+def keys_of(split: Dataset) -> list[tuple[str, str, int]]:
     """Video id, channel id and label's index of every clip; a dataset without video ids counts each row as a video."""
     rows = len(split)
     videos = split["video_id"] if "video_id" in split.column_names else [str(row) for row in range(rows)]
@@ -83,8 +84,11 @@ def keys_of(split) -> list[tuple[str, str, int]]:
     return list(zip(videos, channels, split["label"], strict=True))
 
 
-def _audio(split) -> Iterable[bytes]:
-    return (row["audio"]["bytes"] for row in split.select_columns("audio"))
+def encoded_clips(split: Dataset) -> Iterator[bytes]:
+    """The encoded sound of every row, whether the dataset holds it or points to a file."""
+    for row in split.select_columns("audio"):
+        audio = row["audio"]
+        yield audio["bytes"] if audio["bytes"] is not None else Path(audio["path"]).read_bytes()
 
 
 def mfcc_statistics(clips: Iterable[bytes]) -> np.ndarray:

@@ -1,0 +1,137 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from huggingface_hub import HfApi
+from making import LABELS, dataset_folder, model_folder, scores_of
+from transformers import AutoModelForAudioClassification
+
+from ytaudio.errors import UserError
+from ytaudio.evaluation import Scores, load_scores, score_model
+from ytaudio.floors import MFCC
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return dataset_folder(tmp_path_factory.mktemp("data")) / "dataset"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return model_folder(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def scores(model, data):
+    return score_model(str(model), str(data))
+
+
+def test_scores_say_what_was_scored(scores, model, data):
+    assert (scores.split, scores.videos, scores.clips, scores.labels) == ("test", 6, 12, LABELS)
+    assert (scores.model_id, scores.dataset_id, scores.dataset_revision) == (str(model), str(data), "")
+    assert scores.crop_seconds == 1.5, "as its training_run.json says"
+    assert all(abs(sum(p.probabilities) - 1) < 1e-4 and len(p.clips_predicted) == 2 for p in scores.predictions)
+    assert {p.channel_id for p in scores.predictions} == {f"channel test {n}" for n in range(6)}
+
+
+def test_floors_hear_what_there_is_to_hear_and_guess_the_rest(scores):
+    """The tones are told apart by any spectrum; the commonest class is one in three."""
+    assert scores.floors["majority class"].accuracy == pytest.approx(1 / 3, abs=1e-6)
+    assert scores.floors[MFCC].accuracy == 1
+    assert scores.floors[MFCC].accuracy_interval[0] < 1
+
+
+def test_a_clip_is_the_mean_over_its_crops(model, data):
+    """As counted by hand, crop by crop."""
+    from making import tone
+
+    from ytaudio.clips import decode, encode
+    from ytaudio.training import load_for_inference
+
+    network, extractor = load_for_inference(str(model))
+    sound = decode(encode(tone(0, 0)))
+    shares = []
+    for start in (0, 4_000, 8_000):  # three crops of 1.5 s in 2 s
+        inputs = extractor(sound[start : start + 24_000], sampling_rate=16_000, return_tensors="pt").input_values
+        with torch.no_grad():
+            shares.append(network(inputs).logits.softmax(-1)[0].numpy())
+    second = decode(encode(tone(0, 1)))
+    for start in (0, 4_000, 8_000):
+        inputs = extractor(second[start : start + 24_000], sampling_rate=16_000, return_tensors="pt").input_values
+        with torch.no_grad():
+            shares.append(network(inputs).logits.softmax(-1)[0].numpy())
+    first = score_model(str(model), str(data), floors=False, crops=3, batch_size=5).predictions
+    video = next(p for p in first if p.video_id == "test000000")
+    assert video.probabilities == pytest.approx(tuple(np.mean(shares, axis=0)), abs=1e-4)
+
+
+def test_labels_are_matched_by_name_not_by_number(model, data, scores, tmp_path):
+    network = AutoModelForAudioClassification.from_pretrained(model)
+    turn = [2, 0, 1]
+    network.classifier.weight.data = network.classifier.weight.data[turn]
+    network.classifier.bias.data = network.classifier.bias.data[turn]
+    network.config.id2label = {place: LABELS[old].upper().replace("_", " ") for place, old in enumerate(turn)}
+    network.config.label2id = {label: place for place, label in network.config.id2label.items()}
+    turned = model_folder(tmp_path / "turned")
+    network.save_pretrained(turned)
+    again = score_model(str(turned), str(data), floors=False)
+    assert again.confusion == scores.confusion
+    assert np.allclose(
+        [p.probabilities for p in again.predictions], [p.probabilities for p in scores.predictions], atol=1e-5
+    )
+
+
+def test_a_model_with_other_labels_is_refused_in_one_sentence(data, tmp_path):
+    other = model_folder(tmp_path / "other", labels=("food", "travel", "history"))
+    with pytest.raises(UserError, match="does not know the label art_music"):
+        score_model(str(other), str(data), floors=False)
+
+
+def test_a_model_that_knows_more_is_asked_for_the_datasets_labels_only(data, tmp_path):
+    wide = model_folder(tmp_path / "wide", labels=("history", *LABELS, "sport"))
+    found = score_model(str(wide), str(data), floors=False)
+    assert found.labels == LABELS
+    assert all(abs(sum(p.probabilities) - 1) < 1e-4 for p in found.predictions)
+
+
+def test_validation_is_scored_where_there_is_no_test_and_a_class_may_be_absent(model, tmp_path):
+    data = dataset_folder(tmp_path, {"train": 6, "validation": 2}) / "dataset"  # no travel among two videos
+    found = score_model(str(model), str(data))
+    assert found.split == "validation"
+    assert sum(map(sum, found.confusion)) == 2
+    assert set(found.f1_by_category) >= {"art_music", "food"}
+    with pytest.raises(UserError, match="no split test: give one of train, validation"):
+        score_model(str(model), str(data), split="test")
+
+
+def test_clips_shorter_than_the_crop_are_heard(model, data):
+    assert score_model(str(model), str(data), crop_seconds=3, floors=False).crop_seconds == 3
+
+
+def test_scores_are_read_from_a_folder_or_from_the_hub(hub, tmp_path):
+    scores = scores_of([0, 1, 2], [0, 1, 1])
+    path = scores.save(tmp_path)
+    assert load_scores(str(tmp_path)) == load_scores(str(path)) == scores
+    api = HfApi()
+    api.create_repo("tester/scored", exist_ok=True)
+    with pytest.raises(UserError, match="tester/scored has no scores.json"):
+        load_scores("tester/scored")
+    api.upload_file(path_or_fileobj=path, path_in_repo="scores.json", repo_id="tester/scored")
+    assert load_scores("tester/scored") == scores
+
+
+@pytest.mark.parametrize("name", ["tester/nowhere", "../nowhere", "no such name"])
+def test_scores_that_are_nowhere_are_one_sentence(name, hub):
+    with pytest.raises(UserError) as refused:
+        load_scores(name)
+    assert "\n" not in str(refused.value) and name in str(refused.value)
+
+
+def test_unreadable_scores_are_one_sentence(tmp_path):
+    (tmp_path / "scores.json").write_text("{")
+    with pytest.raises(UserError, match="score the model again"):
+        load_scores(str(tmp_path))
+    assert json.loads(Path(scores_of([0], [0]).save(tmp_path)).read_text())["videos"] == 1
+    assert Scores.load(tmp_path).videos == 1
