@@ -213,7 +213,7 @@ def push_space(
         raise HubError(f"{source} has no app.py: install ytaudio again.")
     files |= {
         "README.md": cards.space_card(repo_id, models).encode(),
-        "models.json": json.dumps(list(models)).encode(),
+        "models.txt": "\n".join(models).encode(),
     }
     return _publish(repo_id, "space", files, (), private, message or "Demo", sleep)
 

@@ -1,0 +1,351 @@
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx2
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from datasets import Audio, load_dataset
+from huggingface_hub import DatasetCard, HfApi, ModelCard, SpaceCard, constants, hf_hub_download
+from huggingface_hub import file_exists as on_hub
+from making import LABELS, dataset_folder, model_folder, scores_of
+
+from ytaudio.clips import decode
+from ytaudio.errors import UserError
+from ytaudio.evaluation import load_scores, score_model
+from ytaudio.hub import push_dataset, push_model, push_space
+
+
+def never(seconds: float) -> None:
+    raise AssertionError("there was nothing to wait for")
+
+
+def files_of(repo_id: str, repo_type: str) -> set[str]:
+    return {name for name in HfApi().list_repo_files(repo_id, repo_type=repo_type) if name != ".gitattributes"}
+
+
+def commits_of(repo_id: str, repo_type: str) -> int:
+    return len(HfApi().list_repo_commits(repo_id, repo_type=repo_type))
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    return dataset_folder(tmp_path_factory.mktemp("built"))
+
+
+@pytest.fixture(scope="module")
+def published(built, hub):
+    return push_dataset(built, "tester/pushed", sleep=never)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory, published):
+    """A model with its scores on the published dataset, published."""
+    folder = model_folder(tmp_path_factory.mktemp("model"))
+    score_model(str(folder), "tester/pushed").save(folder)
+    push_model(folder, "tester/classifier", sleep=never)
+    return folder
+
+
+def test_a_dataset_is_one_commit_with_all_that_belongs_to_it(published):
+    assert published.endswith("/datasets/tester/pushed")
+    assert files_of("tester/pushed", "dataset") == {
+        *(f"data/{split}-00000-of-00001.parquet" for split in ("train", "validation", "test")),
+        *("README.md", "report.json", "eval.yaml", "plots/classes.png"),
+    }
+    bare = HfApi().create_repo("tester/bare", repo_type="dataset").repo_id
+    assert commits_of("tester/pushed", "dataset") == commits_of(bare, "dataset") + 1
+    assert HfApi().dataset_info("tester/pushed").private
+
+
+def test_the_dataset_loads_with_its_splits_columns_and_sound(published):
+    dataset = load_dataset("tester/pushed")
+    assert {split: len(rows) for split, rows in dataset.items()} == {"train": 24, "validation": 12, "test": 12}
+    assert dataset["train"].features["label"].names == list(LABELS)
+    assert isinstance(dataset["train"].features["audio"], Audio)
+    row = dataset["test"].cast_column("audio", Audio(decode=False))[0]
+    assert decode(row["audio"]["bytes"]).shape == (32_000,)
+    streamed = load_dataset("tester/pushed", split="validation", streaming=True).cast_column("audio", Audio(decode=False))
+    assert next(iter(streamed))["video_id"] == "vali000000"
+
+
+def test_the_snippet_for_reading_without_torchcodec_runs(published):
+    card = DatasetCard.load("tester/pushed")
+    assert card.data.license == "other" and card.data.task_categories == ["audio-classification"]
+    snippet = next(code for code in re.findall(r"```python\n(.*?)```", card.content, re.DOTALL) if "soundfile" in code)
+    assert away_from_ytaudio(snippet).split()[0] in LABELS
+
+
+def away_from_ytaudio(code: str, tmp: Path | None = None) -> str:
+    """Run code in a fresh process in which ytaudio cannot be imported."""
+    guard = "import sys\nsys.modules['ytaudio'] = None\n"
+    done = subprocess.run([sys.executable, "-c", guard + code], capture_output=True, text=True, cwd=tmp or "/")
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def test_a_build_with_fewer_shards_takes_the_old_ones_away(tmp_path, hub):
+    folder = dataset_folder(tmp_path / "first")
+    data = folder / "dataset" / "data"
+    table = pq.read_table(data / "train-00000-of-00001.parquet")
+    (data / "train-00000-of-00001.parquet").unlink()
+    for n in (0, 1):
+        pq.write_table(table.slice(12 * n, 12), data / f"train-0000{n}-of-00002.parquet")
+    push_dataset(folder, "tester/shrinks")
+    assert load_dataset("tester/shrinks", split="train").num_rows == 24
+    push_dataset(dataset_folder(tmp_path / "second", {"train": 6, "test": 3}), "tester/shrinks")
+    found = {name for name in files_of("tester/shrinks", "dataset") if name.startswith("data/")}
+    assert found == {"data/train-00000-of-00001.parquet", "data/test-00000-of-00001.parquet"}
+    assert set(load_dataset("tester/shrinks")) == {"train", "test"}
+    assert commits_of("tester/shrinks", "dataset") == commits_of("tester/bare-for-shrinks", "dataset") + 2 if on_bare() else True
+
+
+def on_bare() -> bool:
+    HfApi().create_repo("tester/bare-for-shrinks", repo_type="dataset", exist_ok=True)
+    return True
+
+
+def test_a_dataset_may_be_pushed_again_and_nothing_new_is_no_commit(built, published):
+    before = commits_of("tester/pushed", "dataset")
+    assert push_dataset(built / "dataset", "pushed") == published, "the dataset's own folder, and the user's own name"
+    assert commits_of("tester/pushed", "dataset") == before
+
+
+@pytest.mark.parametrize(
+    ("break_it", "sentence"),
+    [
+        (lambda d: (d / "report.json").unlink(), "report.json"),
+        (lambda d: (d / "data" / "test-00000-of-00001.parquet").write_bytes(b"PAR1"), "cannot be read as Parquet"),
+        (lambda d: (d / "data" / "test-00000-of-00001.parquet").unlink(), "holds 36 clips and its report tells of 48"),
+        (
+            lambda d: (d / "data" / "test-00000-of-00001.parquet").rename(d / "data" / "test-00001-of-00002.parquet"),
+            "lacks a part of the split test",
+        ),
+        (lambda d: (d / "data").rename(d / "elsewhere"), "holds no dataset"),
+    ],
+)
+def test_nothing_is_created_for_a_dataset_that_is_not_whole(tmp_path, hub, break_it, sentence):
+    folder = dataset_folder(tmp_path)
+    break_it(folder / "dataset")
+    with pytest.raises(UserError, match=re.escape(sentence)):
+        push_dataset(folder, "tester/broken")
+    assert not HfApi().repo_exists("tester/broken", repo_type="dataset")
+
+
+def test_private_unless_said_and_never_silently_public(built, hub):
+    push_dataset(built, "tester/open", public=True)
+    assert not HfApi().dataset_info("tester/open").private
+    with pytest.raises(UserError, match="say --public"):
+        push_dataset(built, "tester/open")
+    push_dataset(built, "tester/opened")
+    push_dataset(built, "tester/opened", public=True)
+    assert not HfApi().dataset_info("tester/opened").private
+
+
+def test_a_model_is_one_commit_with_its_results(model):
+    assert files_of("tester/classifier", "model") == {
+        *("config.json", "model.safetensors", "preprocessor_config.json", "training_run.json", "scores.json"),
+        *("README.md", "plots/confusion.png", "plots/training.png", "predictions/test.parquet"),
+        ".eval_results/ytaudio-tester-pushed.yaml",
+    }
+    bare = HfApi().create_repo("tester/bare-model", exist_ok=True).repo_id
+    assert commits_of("tester/classifier", "model") == commits_of(bare, "model") + 1
+
+
+def test_the_models_results_are_read_by_the_hubs_own_formats(model):
+    scores = load_scores("tester/classifier")
+    card = ModelCard.load("tester/classifier")
+    assert card.data.library_name == "transformers" and card.data.pipeline_tag == "audio-classification"
+    assert card.data.datasets == ["tester/data", "tester/pushed"]
+    results = {result.metric_name: result for result in card.data.eval_results}
+    assert results["Accuracy over videos"].metric_value == scores.accuracy
+    assert results["Macro-F1 over clips"].metric_value == scores.clip_macro_f1
+    assert results["Accuracy over videos"].dataset_revision == HfApi().dataset_info("tester/pushed").sha
+    entries = {entry.task_id: entry for entry in HfApi().model_info("tester/classifier", expand=["evalResults"]).eval_results}
+    assert entries["macro_f1"].value == scores.macro_f1
+    tasks = yaml.safe_load(Path(hf_hub_download("tester/pushed", "eval.yaml", repo_type="dataset")).read_text())["tasks"]
+    assert {task["id"] for task in tasks} == set(entries)
+    assert {entry.dataset_id for entry in entries.values()} == {"tester/pushed"}
+
+
+def test_predictions_travel_as_a_table(model):
+    table = pq.read_table(hf_hub_download("tester/classifier", "predictions/test.parquet")).to_pydict()
+    scores = load_scores("tester/classifier")
+    assert table["predicted"] == [p.predicted for p in scores.predictions]
+    assert {f"p_{label}" for label in LABELS} <= set(table)
+
+
+def test_tokens_in_settings_and_command_stay_at_home(model):
+    for name in ("README.md", "training_run.json"):
+        assert "hf_abcdef" not in Path(hf_hub_download("tester/classifier", name)).read_text()
+    assert "hf_abcdef" in (model / "training_run.json").read_text()
+
+
+def test_the_cards_snippet_runs_where_ytaudio_cannot_be_imported(model):
+    snippet = re.search(r"```python\n(.*?)```", ModelCard.load("tester/classifier").content, re.DOTALL)[1]
+    answers = json.loads(away_from_ytaudio(snippet).replace("'", '"'))
+    assert {answer["label"] for answer in answers} == set(LABELS)
+
+
+def test_a_model_that_brings_its_code_runs_from_its_card_too(tmp_path, hub):
+    from transformers import Wav2Vec2FeatureExtractor
+
+    from ytaudio.models import SpectrogramCNNConfig, SpectrogramCNNForAudioClassification
+
+    config = SpectrogramCNNConfig(id2label=dict(enumerate(LABELS)), label2id={name: n for n, name in enumerate(LABELS)})
+    SpectrogramCNNForAudioClassification(config).save_pretrained(tmp_path)
+    Wav2Vec2FeatureExtractor().save_pretrained(tmp_path)
+    push_model(tmp_path, "tester/cnn")
+    assert any(name.endswith(".py") for name in files_of("tester/cnn", "model"))
+    content = ModelCard.load("tester/cnn").content
+    assert "has not been evaluated" in content
+    snippet = re.search(r"```python\n(.*?)```", content, re.DOTALL)[1]
+    assert "trust_remote_code=True" in snippet
+    assert "'score'" in away_from_ytaudio(snippet)
+
+
+def test_new_results_replace_the_old_ones(model, hub, tmp_path):
+    folder = model_folder(tmp_path)
+    scores_of([0, 1], [0, 1], split="validation").save(folder)
+    push_model(folder, "tester/again")
+    scores_of([0, 1], [0, 0], split="test").save(folder)
+    push_model(folder, "tester/again")
+    names = files_of("tester/again", "model")
+    assert "predictions/test.parquet" in names and "predictions/validation.parquet" not in names
+    (folder / "scores.json").unlink()
+    push_model(folder, "tester/again")
+    assert not {name for name in files_of("tester/again", "model") if name.startswith((".eval_results", "scores"))}
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "preprocessor_config.json"])
+def test_nothing_is_created_for_a_model_that_is_not_whole(tmp_path, hub, name):
+    folder = model_folder(tmp_path)
+    (folder / name).unlink()
+    with pytest.raises(UserError, match=re.escape(name)):
+        push_model(folder, "tester/halfmodel")
+    assert not HfApi().repo_exists("tester/halfmodel")
+
+
+def test_a_space_is_its_app_and_a_card(hub):
+    push_space("tester/demo", ["tester/classifier"])
+    assert {"app.py", "README.md", "models.txt"} <= files_of("tester/demo", "space")
+    assert not [name for name in files_of("tester/demo", "space") if name.endswith("__init__.py")]
+    assert SpaceCard.load("tester/demo").data.models == ["tester/classifier"]
+
+
+@pytest.mark.parametrize("name", ["a/b/c", "tester/with space", "-"])
+def test_a_bad_name_is_one_sentence(built, hub, name):
+    with pytest.raises(UserError, match="USER/NAME"):
+        push_dataset(built, name)
+
+
+def test_somebody_elses_name_is_one_sentence(built, hub):
+    with pytest.raises(UserError, match="somebody/else") as refused:
+        push_dataset(built, "somebody/else")
+    assert "\n" not in str(refused.value)
+
+
+def test_a_refused_token_is_one_sentence_without_the_token(built, hub, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_wrongwrongwrongwrong")
+    with pytest.raises(UserError, match="refused the token") as refused:
+        push_dataset(built, "tester/wrongtoken")
+    assert "hf_wrong" not in str(refused.value)
+
+
+class Stumbling(BaseHTTPRequestHandler):
+    """Hands everything on to the Hub behind, and answers the first commits by itself."""
+
+    def _hand_on(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        headers = {k: v for k, v in self.headers.items() if k.lower() not in ("host", "accept-encoding", "connection")}
+        commit = "/commit/" in self.path
+        trouble = self.server.troubles.pop(0) if commit and self.server.troubles else None
+        if trouble is None or trouble == "lost":
+            answer = httpx2.request(self.command, self.server.behind + self.path, headers=headers, content=body)
+            if trouble is None:
+                return self._send(answer.status_code, dict(answer.headers), answer.content)
+            trouble = 502
+        if trouble == "moved":  # somebody else commits in between
+            self.server.meanwhile()
+            answer = httpx2.request(self.command, self.server.behind + self.path, headers=headers, content=body)
+            return self._send(answer.status_code, dict(answer.headers), answer.content)
+        return self._send(trouble, {"Content-Type": "application/json"}, b'{"error": "in trouble"}')
+
+    def _send(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            if name.lower() not in ("transfer-encoding", "content-encoding", "content-length", "connection"):
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = do_PUT = do_HEAD = _hand_on
+
+    def log_message(self, *args) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def stumbling(hub, monkeypatch) -> Iterator[ThreadingHTTPServer]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Stumbling)
+    server.behind, server.troubles, server.meanwhile = os.environ["HF_ENDPOINT"], [], lambda: None
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    before = HfApi()
+    server.direct = before
+    monkeypatch.setattr("ytaudio.hub.HfApi", lambda: HfApi(endpoint=f"http://127.0.0.1:{server.server_port}"))
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("troubles", [[500, 503], ["lost"], [412, 429]])
+def test_a_commit_is_tried_again_and_ends_as_one(built, stumbling, troubles):
+    name, waited = f"tester/stumble-{len(troubles)}-{troubles[0]}", []
+    stumbling.troubles = list(troubles)
+    push_dataset(built, name, sleep=waited.append)
+    assert waited == [1.0, 2.0][: len(troubles)]
+    stumbling.direct.create_repo("tester/bare-stumble", repo_type="dataset", exist_ok=True)
+    assert commits_of(name, "dataset") == commits_of("tester/bare-stumble", "dataset") + 1
+    assert load_dataset(name, split="test").num_rows == 12
+
+
+def test_a_commit_on_a_stale_parent_is_made_anew_on_the_new_one(built, stumbling):
+    api = stumbling.direct
+    stumbling.troubles = ["moved"]
+    stumbling.meanwhile = lambda: api.upload_file(
+        path_or_fileobj=b"x", path_in_repo="data/old-00000-of-00001.parquet", repo_id="tester/moved", repo_type="dataset"
+    )
+    waited = []
+    push_dataset(built, "tester/moved", sleep=waited.append)
+    assert waited == [1.0]
+    assert "data/old-00000-of-00001.parquet" not in files_of("tester/moved", "dataset"), "seen on the second look"
+
+
+def test_a_hub_that_stays_down_is_one_sentence_and_leaves_nothing_half(built, stumbling):
+    stumbling.troubles = [500] * 5
+    waited = []
+    with pytest.raises(UserError, match="answered 500 for the dataset tester/down: try again later"):
+        push_dataset(built, "tester/down", sleep=waited.append)
+    assert waited == [1.0, 2.0, 4.0, 8.0]
+    assert not {name for name in files_of("tester/down", "dataset") if name != "README.md"}
+
+
+def test_a_refusal_is_not_tried_again(built, stumbling):
+    stumbling.troubles = [400]
+    with pytest.raises(UserError, match="400: in trouble"):
+        push_dataset(built, "tester/refused", sleep=never)
+
+
+def test_no_hub_there_is_one_sentence(built, monkeypatch):
+    monkeypatch.setattr("ytaudio.hub.HfApi", lambda: HfApi(endpoint="http://127.0.0.1:9"))
+    with pytest.raises(UserError, match="cannot be reached") as refused:
+        push_dataset(built, "tester/nowhere", sleep=lambda seconds: None)
+    assert constants.ENDPOINT in str(refused.value)
