@@ -70,7 +70,11 @@ def _kind_routes() -> list[Route]:
         for method, rest, handler in _WEB:
             prefix = "" if kinds == "models" else f"/{kinds}"
             routes.append(
-                Route(f"{prefix}/{{namespace}}/{{name}}{rest}", endpoint(_of_kind(kinds, handler)), methods=[method])
+                Route(
+                    f"{prefix}/{{namespace}}/{{name}}{rest}",
+                    endpoint(pages.shown(_of_kind(kinds, handler))),
+                    methods=[method],
+                )
             )
     return sorted(routes, key=lambda route: route.path.startswith("/{"))
 
@@ -106,11 +110,12 @@ def make_app(store: Store, accounts: Accounts) -> ASGIApp:
         Route(f"{_REPO_API}/commit/{{revision}}", streaming(writing.commit), methods=["POST"]),
         *(Route(path, endpoint(handler), methods=[method]) for method, path, handler in _API),
         Route("/api/{rest:path}", endpoint(managing.unknown), methods=["GET", "POST", "PUT", "DELETE"]),
-        Route("/", endpoint(pages.front), methods=["GET"]),
+        Route("/", endpoint(pages.shown(pages.front)), methods=["GET"]),
         Route("/login", endpoint(pages.login), methods=["GET", "POST"]),
         Route("/logout", endpoint(pages.logout), methods=["POST"]),
         *_kind_routes(),
-        Route("/{rest:path}", endpoint(pages.unknown), methods=["GET"]),
+        Route("/{namespace}", endpoint(pages.shown(pages.front)), methods=["GET"]),
+        Route("/{rest:path}", endpoint(pages.shown(pages.unknown)), methods=["GET"]),
     ]
     app = Starlette(routes=routes)
     app.state.store, app.state.accounts = store, accounts

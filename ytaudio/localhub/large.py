@@ -13,6 +13,7 @@ from ytaudio.localhub.errors import HubError, bad_request
 from ytaudio.localhub.web import Call, answer, web_prefix
 
 REGULAR_MAX = 10 << 20  # bytes; larger files are large files whatever they hold
+_BLOCK = 1 << 20  # bytes written at a time
 _LINK_LIFE_S = 24 * 3600
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LARGE_ENDINGS = (
@@ -131,8 +132,13 @@ async def receive(call: Call) -> Response:
     if repo is None:
         raise HubError(404, "The repo this upload was for is gone.")
     with call.store.objects.receive(path["oid"], int(size)) as upload:
+        waiting = bytearray()
         async for block in call.request.stream():
-            await run_in_threadpool(upload.write, block)
+            waiting += block
+            if len(waiting) >= _BLOCK:
+                await run_in_threadpool(upload.write, bytes(waiting))
+                waiting.clear()
+        await run_in_threadpool(upload.write, bytes(waiting))
         await run_in_threadpool(upload.finish)
     await run_in_threadpool(repo.note_large, path["oid"])
     return Response(status_code=200, headers={"ETag": f'"{path["oid"]}"'})

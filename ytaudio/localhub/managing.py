@@ -106,10 +106,10 @@ def create(call: Call) -> Response:
             raise bad_request(f"A Space needs an sdk: one of {', '.join(_SDKS)}.")
     _may_create(call, user, kind, repo_id)
     url = f"{call.base}/{web_prefix(kind)}{repo_id}"
-    if call.store.find(kind, repo_id):
-        message = f"You already created this {kind} repo: {repo_id}"
-        return answer({"error": message, "url": url}, status=409, headers={"X-Error-Message": message})
-    call.store.create(kind, repo_id, settings, _first_tree(call.store.objects), user)
+    try:
+        call.store.create(kind, repo_id, settings, _first_tree(call.store.objects), user)
+    except HubError as error:  # the name is taken: the client wants the address all the same
+        return answer({"error": error.message, "url": url}, status=error.status)
     return answer({"url": url, "name": repo_id, "id": repo_id})
 
 
@@ -195,9 +195,10 @@ def duplicate(call: Call) -> Response:
     _may_create(call, user, repo.kind, target)
     visibility = _visibility(request, repo.kind) or repo.settings()["visibility"]
     url = f"{call.base}/{web_prefix(repo.kind)}{target}"
-    if call.store.find(repo.kind, target):
-        return answer({"error": f"There is already a {repo.kind} repo {target}.", "url": url}, status=409)
-    call.store.copy(repo, target, {"visibility": visibility})
+    try:
+        call.store.copy(repo, target, {"visibility": visibility})
+    except HubError as error:
+        return answer({"error": error.message, "url": url}, status=error.status)
     return answer({"url": url})
 
 
@@ -226,7 +227,12 @@ def refuse_discussion(call: Call) -> Response:
 
 
 def unknown(call: Call) -> Response:
-    """Every other address under /api."""
-    if len(call.path.get("rest", "").split("/")) == 2 and call.path["rest"].split("/")[0] in ("models", "datasets"):
+    """Every other address under /api; a repo id without a namespace is a repo that is not here."""
+    parts = call.path["rest"].split("/")
+    if (
+        parts[0].removesuffix("s") in KINDS
+        and len(parts) > 1
+        and not call.store.find(parts[0].removesuffix("s"), "/".join(parts[1:3]))
+    ):
         raise repo_not_found(anonymous=call.user is None)
     raise HubError(404, "This Hub has nothing at this address.")

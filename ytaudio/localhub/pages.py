@@ -8,15 +8,14 @@ from urllib.parse import quote
 import nh3
 from jinja2 import Environment, FileSystemLoader
 from markdown_it import MarkdownIt
-from markdown_it.token import Token
 from starlette.responses import RedirectResponse, Response
 
 from ytaudio.localhub import cards, info
-from ytaudio.localhub.errors import HubError, entry_not_found
+from ytaudio.localhub.errors import HubError, entry_not_found, repo_not_found
 from ytaudio.localhub.history import Commit, Tree
 from ytaudio.localhub.repo import Repo
 from ytaudio.localhub.store import KINDS
-from ytaudio.localhub.web import COOKIE, Call, web_prefix
+from ytaudio.localhub.web import COOKIE, Call, Handler, web_prefix
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _SHOWN_MAX = 256 << 10  # bytes of a text file that a page shows
@@ -55,6 +54,20 @@ def _page(call: Call, template: str, *, status: int = 200, **values: Any) -> Res
     return Response(html, status_code=status, media_type="text/html", headers=_HEADERS)
 
 
+def shown(handler: Handler) -> Handler:
+    """A handler whose errors a browser shows as a page; other clients get the usual JSON."""
+
+    def run(call: Call) -> Response:
+        try:
+            return handler(call)
+        except HubError as error:
+            if "text/html" not in call.request.headers.get("accept", ""):
+                raise
+            return _page(call, "message.html", status=error.status, message=error.message, code=error.status)
+
+    return run
+
+
 def _repo_page(call: Call, template: str, repo: Repo, commit: Commit, **values: Any) -> Response:
     revision = call.path.get("revision", "main")
     known = repo.refs()
@@ -66,12 +79,13 @@ def _repo_page(call: Call, template: str, repo: Repo, commit: Commit, **values: 
 
 
 def front(call: Call) -> Response:
-    """GET /: the repos the visitor may read, newest first."""
+    """GET /, /datasets, /NAMESPACE: the repos the visitor may read, newest first."""
+    asked = call.path.get("namespace")
     groups = []
     for kind in KINDS:
         rows = []
         for repo in call.store.all(kind):
-            if call.may_read(repo):
+            if call.may_read(repo) and asked in (None, repo.namespace, f"{kind}s"):
                 described = info.repo_info(call.store.objects, repo, repo.resolve("main"))
                 rows.append({"link": f"/{web_prefix(kind)}{repo.id}", **described})
         groups.append((f"{kind.title()}s", sorted(rows, key=lambda row: row["lastModified"], reverse=True)))
@@ -108,18 +122,13 @@ def _readme(call: Call, repo: Repo, commit: Commit) -> str | None:
 
 def render_markdown(text: str, link: str, commit_id: str) -> str:
     """Markdown to HTML without scripts; relative images and links lead into the repo at this commit."""
-    markdown = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
-    tokens = markdown.parse(text)
-    for token in _all(tokens):
-        for attribute, place in (("src", "resolve"), ("href", "blob")):
-            address = token.attrs.get(attribute)
-            if isinstance(address, str) and _is_relative(address):
-                token.attrs[attribute] = f"{link}/{place}/{commit_id}/{address.removeprefix('./')}"
-    return nh3.clean(markdown.renderer.render(tokens, markdown.options, {}), attributes=_ATTRIBUTES)
+    html = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).render(text)
 
+    def resolved(tag: str, attribute: str, value: str) -> str:
+        place = {("img", "src"): "resolve", ("a", "href"): "blob"}.get((tag, attribute))
+        return f"{link}/{place}/{commit_id}/{value.removeprefix('./')}" if place and _is_relative(value) else value
 
-def _all(tokens: list[Token]) -> list[Token]:
-    return [inner for token in tokens for inner in (token, *(token.children or []))]
+    return nh3.clean(html, attributes=_ATTRIBUTES, attribute_filter=resolved)
 
 
 def _is_relative(address: str) -> bool:
@@ -205,5 +214,7 @@ def style(call: Call) -> Response:
 
 
 def unknown(call: Call) -> Response:
-    """Every other address."""
+    """Every other address; a file of a repo without a namespace is a file of a repo that is not here."""
+    if "/resolve/" in call.request.url.path:
+        raise repo_not_found(anonymous=call.user is None)
     raise HubError(404, "This Hub has nothing at this address.")

@@ -100,8 +100,6 @@ def tree(call: Call) -> Response:
     files, below = repo.tree(commit), call.path.get("path", "").strip("/")
     found = info.listing(files, below, recursive=call.flag("recursive"))
     if below and not found:
-        if below in files:
-            return answer([info.file_info(below, files[below])])
         raise entry_not_found(f"{below} does not exist on {call.revision()!r}", commit.id)
     expand = call.flag("expand")
     chosen, headers = page_of(call, found, default=100 if expand else 1000)

@@ -16,6 +16,8 @@ from ytaudio.localhub.errors import LocalHubError
 if TYPE_CHECKING:
     import uvicorn
 
+    from ytaudio.localhub.store import Store
+
 _LOOPBACK = ("127.", "::1", "localhost")
 _STOP_S = 5.0  # how long running requests may go on after stop()
 
@@ -41,19 +43,21 @@ class LocalHub:
         port: int = 0,
         users: Mapping[str, str] | None = None,
     ) -> None:
+        from ytaudio.localhub import durable
         from ytaudio.localhub.accounts import Accounts
-        from ytaudio.localhub.store import Store
 
         self.directory = Path(directory).absolute()
         self.host = host
         self.port = port
-        self._store = Store(self.directory)
+        self._users = dict(users or {})
         try:
-            self._accounts = Accounts(self.directory / "accounts.json", users)
-        except BaseException:
-            self._store.close()
-            raise
-        self._open = True
+            durable.make_folder(self.directory)
+            self._accounts = Accounts(self.directory / "accounts.json", self._users)
+        except OSError as error:
+            raise LocalHubError(
+                f"Cannot use {self.directory} for the Hub ({error.strerror}): choose another folder."
+            ) from None
+        self._store: Store | None = None
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -92,9 +96,17 @@ class LocalHub:
         """
         if self._thread:
             return
-        self._reopen()
-        listener = self._listen()
-        server = self._server = self._make_server()
+        from ytaudio.localhub.accounts import Accounts
+        from ytaudio.localhub.store import Store
+
+        self._store = Store(self.directory)
+        try:
+            self._accounts = Accounts(self.directory / "accounts.json", self._users)
+            listener = self._listen()
+        except BaseException:
+            self.stop()
+            raise
+        server = self._server = self._make_server(self._store)
         self._thread = threading.Thread(target=server.run, args=([listener],), name="localhub", daemon=True)
         self._thread.start()
         while not server.started:
@@ -113,9 +125,9 @@ class LocalHub:
             self._server.should_exit = True
             self._thread.join()
         self._server = self._thread = None
-        if self._open:
+        if self._store:
             self._store.close()
-            self._open = False
+            self._store = None
 
     def __enter__(self) -> LocalHub:
         self.start()
@@ -126,13 +138,6 @@ class LocalHub:
     ) -> None:
         self.stop()
 
-    def _reopen(self) -> None:
-        if not self._open:
-            from ytaudio.localhub.store import Store
-
-            self._store = Store(self.directory)
-            self._open = True
-
     def _listen(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         listener = socket.socket(family, socket.SOCK_STREAM)
@@ -141,7 +146,6 @@ class LocalHub:
             listener.bind((self.host, self.port))
         except (OSError, OverflowError) as error:
             listener.close()
-            self.stop()
             reason = getattr(error, "strerror", None) or error
             raise LocalHubError(
                 f"Cannot listen on {self.host}:{self.port} ({reason}): choose another --port or --host."
@@ -149,14 +153,14 @@ class LocalHub:
         self.port = listener.getsockname()[1]
         return listener
 
-    def _make_server(self) -> uvicorn.Server:
+    def _make_server(self, store: Store) -> uvicorn.Server:
         import uvicorn
 
         from ytaudio.localhub.app import make_app
 
         settings: dict[str, Any] = {"log_level": "warning", "access_log": False, "lifespan": "off", "ws": "none"}
         config = uvicorn.Config(
-            make_app(self._store, self._accounts),
+            make_app(store, self._accounts),
             timeout_keep_alive=120,
             timeout_graceful_shutdown=int(_STOP_S),
             server_header=False,

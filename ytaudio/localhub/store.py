@@ -32,6 +32,11 @@ def check_name(name: str) -> str:
     return name
 
 
+def _check_free(repo: Repo) -> None:
+    if repo.folder.exists():
+        raise HubError(409, f"You already created this {repo.kind} repo: {repo.id}")
+
+
 class Store:
     """The folder of a Hub: `objects/` (content) and `repos/<kind>/<namespace>/<name>/` (everything else)."""
 
@@ -39,11 +44,8 @@ class Store:
         self.folder = folder
         self._locks: dict[tuple[str, str], threading.RLock] = {}
         self._locks_lock = threading.Lock()
-        try:
-            durable.make_folder(folder)
-            self._flock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as error:
-            raise LocalHubError(f"Cannot use {folder} for the Hub ({error.strerror}): choose another folder.") from None
+        durable.make_folder(folder)
+        self._flock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         self._take_folder()
         self.temporary = folder / "tmp"
         shutil.rmtree(self.temporary, ignore_errors=True)  # what a killed server left unfinished
@@ -96,6 +98,7 @@ class Store:
             HubError: 409 when the name is taken.
         """
         final = self.at(kind, repo_id)
+        _check_free(final)
         draft = Repo(kind, repo_id, self.temporary / secrets.token_hex(12))
         durable.make_folder(draft.folder)
         draft.save_settings({"createdAt": now(), **settings})
@@ -105,9 +108,7 @@ class Store:
 
     def _place(self, source: Repo, final: Repo) -> None:
         with self.lock(final):
-            if final.folder.exists():
-                shutil.rmtree(source.folder) if source.folder.parent == self.temporary else None
-                raise HubError(409, f"You already created this {final.kind} repo: {final.id}")
+            _check_free(final)
             durable.publish(source.folder, final.folder)
 
     def move(self, repo: Repo, new_id: str) -> Repo:
@@ -118,8 +119,6 @@ class Store:
         """
         final = self.at(repo.kind, new_id)
         with self.changing(repo):
-            if final.folder.exists():
-                raise HubError(409, f"There is already a {repo.kind} repo {new_id}.")
             self._place(repo, final)
             durable.sync_folder(repo.folder.parent)
         return final
@@ -127,6 +126,7 @@ class Store:
     def copy(self, repo: Repo, new_id: str, settings: dict[str, Any]) -> Repo:
         """Make a repo with the history of another."""
         final = self.at(repo.kind, new_id)
+        _check_free(final)
         draft = Repo(repo.kind, new_id, self.temporary / secrets.token_hex(12))
         with self.changing(repo):
             shutil.copytree(repo.folder, draft.folder)
