@@ -23,6 +23,21 @@ class _Parser(HfArgumentParser):
         raise SettingsError(f"The settings do not fit ({message}): mend the YAML file or the command line.")
 
 
+def parse_mapping(name: str, text: str) -> dict[str, Any]:
+    """A setting that is itself settings: JSON on the command line, a mapping in YAML, which arrives as JSON too.
+
+    Raises:
+        SettingsError: it is not a JSON object.
+    """
+    try:
+        read = json.loads(text)
+    except json.JSONDecodeError:
+        read = None
+    if not isinstance(read, dict):
+        raise SettingsError(f'{name} is {text}: give JSON such as {{"width": 16}}.')
+    return read
+
+
 def _json_value(value: Any) -> Any:
     """A value inside a YAML mapping, typed as JSON types it: 3e-5 is a number, true a boolean, the rest strings."""
     if isinstance(value, dict):

@@ -11,6 +11,7 @@ from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
     HFValidationError,
+    LocalTokenNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
     RevisionNotFoundError,
@@ -43,6 +44,8 @@ def hub_sentence(error: BaseException, what: str) -> str | None:
     """
     endpoint = constants.ENDPOINT
     for cause in _chain(error):
+        if isinstance(cause, LocalTokenNotFoundError):
+            return f"There is no token for the {what}: set HF_TOKEN, or run `hf auth login`."
         if isinstance(cause, GatedRepoError):
             return f"The {what} is gated: ask for access on {endpoint}, then run again."
         status = getattr(getattr(cause, "response", None), "status_code", None)

@@ -8,19 +8,23 @@ import json
 import os
 import platform
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import datasets
 import numpy as np
 import torch
+from huggingface_hub.utils import disable_progress_bars as disable_hub_progress_bars
 from sklearn.metrics import accuracy_score, f1_score
 from torch.utils.data import DataLoader
 from transformers import EvalPrediction, Trainer, TrainerCallback
+from transformers.utils import logging as transformers_logging
 
-from ytaudio.arguments import SettingsError, parse_settings
+from ytaudio.arguments import SettingsError, parse_mapping, parse_settings
 from ytaudio.checkpoints import (
     FREEZE,
     ModelError,
@@ -40,6 +44,7 @@ __all__ = [
     "ModelError",
     "SettingsError",
     "TrainingRun",
+    "already_done",
     "compute_metrics",
     "freeze",
     "hardware",
@@ -47,7 +52,9 @@ __all__ = [
     "load_classifier",
     "load_for_inference",
     "open_dataset",
+    "parse_mapping",
     "parse_settings",
+    "progress_bars",
     "remove_checkpoints",
     "revision_of",
     "versions",
@@ -85,6 +92,24 @@ class TrainingRun:
         """Read training_run.json of a model folder."""
         read = json.loads((Path(folder) / RUN_FILE).read_text())
         return cls(**{**read, "labels": tuple(read["labels"]), "history": tuple(read["history"])})
+
+
+def already_done(folder: str | Path, settings: dict[str, Any], dataset_revision: str) -> bool:
+    """Whether a folder holds the end of the very training that these settings would begin."""
+    if not (Path(folder) / RUN_FILE).is_file():
+        return False
+    run = TrainingRun.load(folder)
+    return (run.settings, run.dataset_revision) == (settings, dataset_revision)
+
+
+def progress_bars() -> bool:
+    """Show progress bars on a terminal, and none of any library elsewhere: whether they show."""
+    if sys.stdout.isatty():
+        return True
+    datasets.disable_progress_bars()
+    transformers_logging.disable_progress_bar()
+    disable_hub_progress_bars()
+    return False
 
 
 def versions() -> dict[str, str]:
@@ -126,8 +151,8 @@ class _FreshCrops(TrainerCallback):
 class ClipTrainer(Trainer):
     """Trainer with random crops in training and `eval_collator`'s in evaluation."""
 
-    def __init__(self, *args: Any, data_collator: ClipCollator, eval_collator: ClipCollator, **kwargs: Any) -> None:
-        super().__init__(*args, data_collator=data_collator, **kwargs)
+    def __init__(self, *, data_collator: ClipCollator, eval_collator: ClipCollator, **kwargs: Any) -> None:
+        super().__init__(data_collator=data_collator, **kwargs)
         self.eval_collator = eval_collator
         self.add_callback(_FreshCrops(data_collator))
 

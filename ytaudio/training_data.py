@@ -10,7 +10,6 @@ import torch
 from datasets import Audio, ClassLabel, DatasetDict, IterableDatasetDict, load_dataset
 from datasets.exceptions import DataFilesNotFoundError, DatasetNotFoundError
 from huggingface_hub import HfApi
-from transformers import SequenceFeatureExtractor
 
 from ytaudio.clips import MINIMUM_S, SAMPLING_RATE, decode, frames, repeat_to, resample
 from ytaudio.errors import UserError
@@ -76,12 +75,15 @@ class ClipCollator:
     """
 
     def __init__(
-        self, extractor: SequenceFeatureExtractor, crop_seconds: float, random: bool = False, seed: int = 0
+        self,
+        extractor: Any,  # a SequenceFeatureExtractor, whose call and model_input_names its type does not declare
+        crop_seconds: float,
+        random: bool = False,
+        seed: int = 0,
     ) -> None:
-        self.extractor: Any = extractor
-        self.random, self.seed = random, seed
+        self.extractor, self.random, self.seed = extractor, random, seed
         self.samples = round(max(crop_seconds, MINIMUM_S) * SAMPLING_RATE)
-        self.name: str = self.extractor.model_input_names[0]
+        self.name: str = extractor.model_input_names[0]
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # seen by workers that are already running
 
     def set_epoch(self, epoch: int) -> None:

@@ -164,7 +164,8 @@ class SpectrogramCNNForAudioClassification(PreTrainedModel):
         elif isinstance(module, nn.Conv2d):
             init.kaiming_normal_(module.weight, nonlinearity="relu")
         elif isinstance(module, nn.Linear):
-            init.xavier_uniform_(module.weight)
+            # small, so that training begins at the loss of a guess: pooled features are large
+            init.normal_(module.weight, std=0.02)
             init.zeros_(module.bias)
         else:
             super()._init_weights(module)
