@@ -116,7 +116,7 @@ def test_scores_are_read_from_a_folder_or_from_the_hub(hub, tmp_path):
     assert load_scores(str(tmp_path)) == load_scores(str(path)) == scores
     api = HfApi()
     api.create_repo("tester/scored", exist_ok=True)
-    with pytest.raises(UserError, match="tester/scored has no scores.json"):
+    with pytest.raises(UserError, match="tester/scored has no scores"):
         load_scores("tester/scored")
     api.upload_file(path_or_fileobj=path, path_in_repo="scores.json", repo_id="tester/scored")
     assert load_scores("tester/scored") == scores

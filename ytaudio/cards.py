@@ -18,6 +18,7 @@ from ytaudio.training import TrainingRun
 HERE = Path(__file__).resolve().parent
 MOST_ROWS = 100  # of a table of categories
 TASKS = {"accuracy": "accuracy", "macro_f1": "f1"}  # our measures, and what the Hub calls them
+_NAMES = {"accuracy": "Accuracy", "macro_f1": "Macro-F1"}
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
@@ -46,7 +47,12 @@ def _share(value: float, interval: Interval) -> str:
 def _render(template: str, **values: Any) -> str:
     folder = next(path for path in (HERE / "hub_cards", HERE.parent / "hub_cards") if path.is_dir())
     environment = Environment(
-        loader=FileSystemLoader(folder), undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False
+        loader=FileSystemLoader(folder),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # Markdown, not HTML: every value goes through the filter `text`
     )
     environment.globals["hub"] = constants.ENDPOINT
     environment.filters |= {"text": text, "fenced": fenced, "share": _share}
@@ -179,7 +185,7 @@ def _model_index(scores: Scores) -> list[EvalResult]:
             dataset_split=scores.split,
             dataset_revision=scores.dataset_revision or None,
             metric_type=TASKS[task],
-            metric_name=f"{task.replace('_f1', '-F1').capitalize()} over {level}",
+            metric_name=f"{_NAMES[task]} over {level}",
             metric_value=getattr(scores, f"{prefix}{task}"),
         )
         for prefix, level in (("", "videos"), ("clip_", "clips"))
