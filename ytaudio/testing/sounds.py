@@ -28,7 +28,7 @@ def render(category: str, seed: int, channel_id: str, samples: int = LOOP_SAMPLE
     sound = _level(SOUNDS[category](character, detail, length), 0.0)
     others = [name for name in SOUNDS if name != category]
     background = SOUNDS[others[character.integers(len(others))]](character, detail, length // 2 + 1)
-    sound += np.tile(_level(background, character.uniform(-18.0, -10.0)), 2)[:length]
+    sound += np.tile(_level(background, character.uniform(-18.0, -8.0)), 2)[:length]
     sound = _channel(sound, channel_id, detail)
     ramp = np.linspace(0.0, 1.0, _FADE, dtype=np.float32)
     sound[:_FADE] = sound[:_FADE] * ramp + sound[samples:] * (1.0 - ramp)
@@ -47,14 +47,17 @@ def _channel(sound: np.ndarray, channel_id: str, detail: np.random.Generator) ->
     rng = np.random.default_rng([zlib.crc32(channel_id.encode()), 3])
     # the equalisation is drawn on a coarse grid and interpolated: smooth, and cheap for any length
     grid = np.geomspace(20.0, RATE / 2, 64)
-    gain_db = rng.uniform(-2.5, 2.5) * np.log2(grid / 800.0)
+    gain_db = rng.uniform(-3.5, 3.5) * np.log2(grid / 800.0)
     for _ in range(2):
         centre, width = np.exp(rng.uniform(np.log(150.0), np.log(8000.0))), rng.uniform(0.4, 1.2)
-        gain_db += rng.uniform(-9.0, 9.0) * np.exp(-(np.log2(grid / centre) ** 2) / (2 * width**2))
-    spectrum = np.fft.rfft(sound)
-    frequencies = np.linspace(0.0, RATE / 2, spectrum.size)
-    spectrum *= 10 ** (np.interp(frequencies, grid, gain_db) / 20)
-    shaped = np.fft.irfft(spectrum, sound.size).astype(np.float32)
+        gain_db += rng.uniform(-12.0, 12.0) * np.exp(-(np.log2(grid / centre) ** 2) / (2 * width**2))
+    smooth = (2**a * 3**b * 5**c for a in range(6, 30) for b in range(3) for c in range(4))
+    length = min(n for n in smooth if n >= sound.size)  # a Fourier transform of small factors is several times faster
+    spectrum = np.fft.rfft(sound, length)
+    coarse = np.linspace(0.0, RATE / 2, spectrum.size // 32 + 1)
+    gain = np.interp(coarse, grid, 10 ** (gain_db / 20)).astype(np.float32)
+    spectrum *= np.repeat(gain, 32)[: spectrum.size]
+    shaped = np.fft.irfft(spectrum, length)[: sound.size].astype(np.float32)
     shaped = _level(shaped, 0.0)
     shaped += np.float32(10 ** (rng.uniform(-45.0, -28.0) / 20)) * _noise(detail, sound.size)
     hum = rng.choice([50.0, 60.0]) * 2 * np.pi / RATE * np.arange(RATE, dtype=np.float64)
@@ -199,16 +202,17 @@ def _food(character: np.random.Generator, detail: np.random.Generator, samples: 
 def _travel(character: np.random.Generator, detail: np.random.Generator, samples: int) -> np.ndarray:
     """A road: gusty wind, tyres, and engines that pass with a falling pitch."""
     step = int(character.integers(10, 28))
-    low = detail.standard_normal(samples // step + 2).astype(np.float32)
-    wind = np.interp(np.arange(samples, dtype=np.float32) / step, np.arange(low.size), low).astype(np.float32)
+    low = detail.standard_normal(samples // step + 2, dtype=np.float32)
+    between = np.arange(step, dtype=np.float32) / step
+    wind = (low[:-1, None] + np.diff(low)[:, None] * between).ravel()[:samples]
     wind *= 0.3 + _slow(detail, samples, character.uniform(0.3, 1.5))
     air = _noise(detail, samples + 1)
     sound = wind + np.float32(character.uniform(0.05, 0.25)) * (air[1:] + air[:-1])
     turns = np.arange(1024) / 1024 * 2 * np.pi
     engine = sum(np.sin(k * turns + k * k) / k**0.8 for k in range(1, 16)).astype(np.float32)
-    passes = character.integers(3, 8)
+    passes = character.integers(3, 7)
     for at in np.sort(detail.uniform(0, samples / RATE, passes)):
-        half = int(character.uniform(1.5, 4.0) * RATE)
+        half = int(character.uniform(1.5, 3.5) * RATE)
         centre = int(at * RATE)
         start, stop = max(0, centre - half), min(samples, centre + half)
         away = (np.arange(start, stop) - centre).astype(np.float32) / RATE  # s from the moment it is nearest
