@@ -57,12 +57,12 @@ class Comparison:
         rows = [("", self.a.model_id, self.b.model_id, "difference")]
         for name, (low, high) in (("accuracy", self.accuracy_interval), ("macro_f1", self.macro_f1_interval)):
             difference = getattr(self, f"{name}_difference")
-            cells = tuple(_value(getattr(s, name), getattr(s, f"{name}_interval")) for s in (self.a, self.b))
-            rows.append((name.replace("_f1", "-F1"), *cells, f"{difference:+.3f} ({low:+.3f} to {high:+.3f})"))
+            a, b = (_value(getattr(s, name), getattr(s, f"{name}_interval")) for s in (self.a, self.b))
+            rows.append((name.replace("_f1", "-F1"), a, b, f"{difference:+.3f} ({low:+.3f} to {high:+.3f})"))
         for label in self.a.labels:
-            values = [s.f1_by_category.get(label) for s in (self.a, self.b)]
-            if None not in values:
-                rows.append((f"F1 {label}", *(f"{v:.3f}" for v in values), f"{values[0] - values[1]:+.3f}"))
+            if label in self.a.f1_by_category and label in self.b.f1_by_category:
+                ours, theirs = self.a.f1_by_category[label], self.b.f1_by_category[label]
+                rows.append((f"F1 {label}", f"{ours:.3f}", f"{theirs:.3f}", f"{ours - theirs:+.3f}"))
         rows.append(("right, the other wrong", str(self.only_a), str(self.only_b), f"p {_p(self.p)}"))
         return rows
 

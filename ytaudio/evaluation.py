@@ -1,9 +1,8 @@
 """Model x split to scores with intervals; two models to a verdict."""
 
 import itertools
-import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 import torch
 from datasets import DatasetDict
 from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import LocalEntryNotFoundError, RemoteEntryNotFoundError
+from huggingface_hub.errors import RemoteEntryNotFoundError
 
 from ytaudio.catalog import normalize_category
 from ytaudio.clips import crop_starts, decode, repeat_to
@@ -23,7 +22,7 @@ from ytaudio.floors import encoded_clips, keys_of
 from ytaudio.floors import floors as floors_of
 from ytaudio.hub_errors import hub_errors
 from ytaudio.scores import SCORES_FILE, Floor, Prediction, Scores, TopicMetric, by_video, figures
-from ytaudio.training import RUN_FILE, ClipCollator, load_for_inference, open_dataset, revision_of
+from ytaudio.training import ClipCollator, load_for_inference, open_dataset, revision_of, trained_crop_seconds
 
 __all__ = [
     "Comparison",
@@ -36,8 +35,6 @@ __all__ = [
     "load_scores",
     "score_model",
 ]
-
-CROP_S = 5.0  # where the model's folder does not say what it was trained on
 
 
 def score_model(
@@ -77,8 +74,8 @@ def score_model(
     dataset, sha, labels = open_dataset(dataset_name, revision)
     names, split = tuple(labels), _split(dataset_name, dataset, split)
     network, extractor = load_for_inference(model, model_revision, trust_remote_code)
-    columns = _columns(model, network.config.id2label, dataset_name, names)
-    seconds = crop_seconds or _trained_crop(model, revision_of(network) or None)
+    columns = _columns(model, network.config.id2label or {}, dataset_name, names)
+    seconds = crop_seconds or trained_crop_seconds(model, revision_of(network) or None)
     started = time.monotonic()
     collator = ClipCollator(extractor, seconds)
     heard = _listen(network, collator, encoded_clips(dataset[split]), crops, batch_size)[:, columns]
@@ -116,7 +113,7 @@ def _split(dataset_name: str, found: DatasetDict, wanted: str | None) -> str:
     )
 
 
-def _columns(model: str, id2label: dict[int, str], dataset_name: str, labels: Sequence[str]) -> list[int]:
+def _columns(model: str, id2label: Mapping[Any, str], dataset_name: str, labels: Sequence[str]) -> list[int]:
     """Which of the model's outputs each label of the dataset is, by name; case, blanks and hyphens do not matter."""
     known = {normalize_category(str(name)): int(number) for number, name in id2label.items()}
     missing = [label for label in labels if normalize_category(label) not in known]
@@ -127,19 +124,6 @@ def _columns(model: str, id2label: dict[int, str], dataset_name: str, labels: Se
             "score it on a dataset with its labels, or fine-tune it on this one."
         )
     return [known[normalize_category(label)] for label in labels]
-
-
-def _trained_crop(model: str, revision: str | None) -> float:
-    """The crop length a model was trained on, in seconds."""
-    path = Path(model) / RUN_FILE
-    if not Path(model).is_dir():
-        try:
-            path = Path(hf_hub_download(model, RUN_FILE, revision=revision))
-        except RemoteEntryNotFoundError:
-            return CROP_S
-        except LocalEntryNotFoundError:
-            raise UserError(f"The Hub cannot be asked what {model} was trained on: give --crop_seconds.") from None
-    return float(json.loads(path.read_text())["crop_seconds"]) if path.is_file() else CROP_S
 
 
 def _listen(network: Any, collator: ClipCollator, rows: Iterable[bytes], crops: int, batch_size: int) -> np.ndarray:

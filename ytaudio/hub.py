@@ -1,11 +1,11 @@
 """The only room that writes to a Hub: each publication is one commit, and a reader never sees half of it."""
 
-import io
 import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx2
@@ -18,7 +18,7 @@ from huggingface_hub.utils import validate_repo_id
 from ytaudio import cards
 from ytaudio.errors import UserError
 from ytaudio.hub_errors import hub_errors
-from ytaudio.scores import SCORES_FILE, Scores
+from ytaudio.scores import SCORES_FILE, Scores, predictions_parquet
 from ytaudio.training import RUN_FILE, TrainingRun
 
 ATTEMPTS = 5
@@ -130,13 +130,14 @@ def push_model(
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     run = _read(TrainingRun.load, folder, RUN_FILE)
     scores = _read(Scores.load, folder, SCORES_FILE)
+    scores = replace(scores, model_id=repo_id) if scores else None  # it may have been scored as a folder
     labels = [name for _, name in sorted(config.get("id2label", {}).items(), key=lambda pair: int(pair[0]))]
     card = cards.model_card(scores, run, repo_id, labels=labels, remote_code="auto_map" in config)
     files |= {"README.md": card.encode(), **cards.model_plots(scores, run)}
     if run:
         files[RUN_FILE] = cards.redacted((folder / RUN_FILE).read_text(encoding="utf-8")).encode()
     if scores:
-        files |= _results(scores, folder, repo_id)
+        files |= _results(scores)
     stale = (".eval_results/ytaudio", "predictions/", "plots/", SCORES_FILE, "model-", *WEIGHTS)
     return _publish(repo_id, "model", files, stale, private, message or "Model, card and results", sleep)
 
@@ -156,7 +157,7 @@ def _model_files(folder: Path) -> dict[str, Content]:
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
         raise HubError(f"{folder} lacks {', '.join(missing)}: save the model again.")
-    return {name: folder / name for name in names} | {path.name: path for path in sorted(folder.glob("*.py"))}
+    return {name: folder / name for name in [*names, *(path.name for path in sorted(folder.glob("*.py")))]}
 
 
 def _read(load: Callable, folder: Path, name: str):
@@ -169,20 +170,11 @@ def _read(load: Callable, folder: Path, name: str):
         raise HubError(f"{folder / name} cannot be read ({error}): make it again or take it away.") from None
 
 
-def _results(scores: Scores, folder: Path, repo_id: str) -> dict[str, Content]:
+def _results(scores: Scores) -> dict[str, Content]:
     """What travels of an evaluation: every figure, every prediction, and the Hub's own format of results."""
-    columns: dict[str, list] = {
-        name: [getattr(prediction, name) for prediction in scores.predictions]
-        for name in ("video_id", "channel_id", "label", "predicted")
-    }
-    for number, label in enumerate(scores.labels):
-        columns[f"p_{label}"] = [prediction.probabilities[number] for prediction in scores.predictions]
-    columns["clips_predicted"] = [list(prediction.clips_predicted) for prediction in scores.predictions]
-    buffer = io.BytesIO()
-    pq.write_table(pa.table(columns), buffer)
     files: dict[str, Content] = {
-        SCORES_FILE: folder / SCORES_FILE,
-        f"predictions/{scores.split}.parquet": buffer.getvalue(),
+        SCORES_FILE: scores.to_json().encode(),
+        f"predictions/{scores.split}.parquet": predictions_parquet(scores),
     }
     if scores.dataset_revision:
         name = re.sub(r"[^\w.-]", "-", scores.dataset_id)
@@ -281,7 +273,7 @@ def _commit(
     for attempt in range(1, ATTEMPTS + 1):
         try:
             there = api.repo_info(repo_id, repo_type=repo_type)
-            known = [sibling.rfilename for sibling in there.siblings or []]
+            known = api.list_repo_files(repo_id, repo_type=repo_type, revision=there.sha)
             operations: list[CommitOperation] = [
                 CommitOperationAdd(path_in_repo=path, path_or_fileobj=content) for path, content in files.items()
             ]

@@ -23,10 +23,9 @@ def counts_of(
     """Counts of a classification, int (videos, 3, labels); `groups` says which video each item belongs to."""
     counts = np.zeros((videos, 3, labels), dtype=np.int64)
     group, true, guess = (np.asarray(values, dtype=np.int64) for values in (groups, truth, predicted))
-    np.add.at(counts, (group, 0, true), 1)
-    np.add.at(counts, (group, 1, guess), 1)
     right = true == guess
-    np.add.at(counts, (group[right], 2, true[right]), 1)
+    for what, (where, which) in enumerate(((group, true), (group, guess), (group[right], true[right]))):
+        np.add.at(counts[:, what], (where, which), 1)
     return counts
 
 

@@ -38,7 +38,7 @@ def classes(splits: Mapping[str, Mapping[str, Mapping[str, int]]], labels: Seque
     """Videos and channels of each class, stacked by split; `splits` as in the build's report."""
     totals = {label: sum(split.get(label, {}).get("videos", 0) for split in splits.values()) for label in labels}
     shown = sorted(labels, key=lambda label: -totals[label])[:MOST_LABELS]
-    figure, axes = _figure(9, 1.4 + 0.32 * len(shown), 2)
+    figure, axes = _figure(9, 1.8 + 0.32 * len(shown), 2)
     where = np.arange(len(shown))
     for axis, what in zip(axes, ("videos", "channels"), strict=True):
         left = np.zeros(len(shown))
@@ -49,7 +49,7 @@ def classes(splits: Mapping[str, Mapping[str, Mapping[str, int]]], labels: Seque
         axis.set_yticks(where, [_name(label) for label in shown] if axis is axes[0] else [""] * len(shown))
         axis.invert_yaxis()
         axis.set_xlabel(what)
-    axes[1].legend(frameon=False)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
     return _png(figure)
 
 
@@ -76,8 +76,12 @@ def confusion(matrix: Sequence[Sequence[int]], labels: Sequence[str]) -> bytes:
 def training(history: Sequence[Mapping[str, float]]) -> bytes:
     """Loss on train and validation, and validation's macro-F1, by epoch; `history` as Trainer logs it."""
     figure, axes = _figure(9, 3.2, 2)
-    panels = ((axes[0], "loss", BLUE, "train"), (axes[0], "eval_loss", ORANGE, "validation"))
-    panels += ((axes[1], "eval_macro_f1", ORANGE, "macro-F1"), (axes[1], "eval_accuracy", GREEN, "accuracy"))
+    panels = (
+        (axes[0], "loss", BLUE, "train"),
+        (axes[0], "eval_loss", ORANGE, "validation"),
+        (axes[1], "eval_macro_f1", ORANGE, "macro-F1"),
+        (axes[1], "eval_accuracy", GREEN, "accuracy"),
+    )
     for axis, key, color, name in panels:
         points = [(entry["epoch"], entry[key]) for entry in history if key in entry and "epoch" in entry]
         if points:

@@ -1,5 +1,6 @@
 """What a model's answers are worth: predictions to accuracy and macro-F1 with intervals, kept as scores.json."""
 
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -9,6 +10,8 @@ from typing import Any
 import datasets
 import evaluate
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from ytaudio.intervals import (
     RESAMPLES,
@@ -87,8 +90,12 @@ class Scores:
         """Write scores.json into a folder, made if need be, and give its path."""
         path = Path(folder) / SCORES_FILE
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        path.write_text(self.to_json(), encoding="utf-8")
         return path
+
+    def to_json(self) -> str:
+        """What scores.json holds."""
+        return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
 
     @classmethod
     def load(cls, path: str | Path) -> "Scores":
@@ -107,6 +114,21 @@ class Scores:
             floors={name: Floor(**_tuples(floor)) for name, floor in read["floors"].items()},
             predictions=tuple(Prediction(**_tuples(prediction)) for prediction in read["predictions"]),
         )
+
+
+def predictions_parquet(scores: Scores) -> bytes:
+    """A Parquet table of the predictions, a video a row, with a column p_LABEL for each label's probability."""
+    predictions = scores.predictions
+    columns: dict[str, list[Any]] = {
+        name: [getattr(prediction, name) for prediction in predictions]
+        for name in ("video_id", "channel_id", "label", "predicted")
+    }
+    for number, label in enumerate(scores.labels):
+        columns[f"p_{label}"] = [prediction.probabilities[number] for prediction in predictions]
+    columns["clips_predicted"] = [list(prediction.clips_predicted) for prediction in predictions]
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(columns), buffer)
+    return buffer.getvalue()
 
 
 def _tuples(value: Any) -> Any:

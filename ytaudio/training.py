@@ -18,6 +18,8 @@ from typing import Any
 import datasets
 import numpy as np
 import torch
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import RemoteEntryNotFoundError
 from huggingface_hub.utils import disable_progress_bars as disable_hub_progress_bars
 from sklearn.metrics import accuracy_score, f1_score
 from torch.utils.data import DataLoader
@@ -33,9 +35,11 @@ from ytaudio.checkpoints import (
     load_for_inference,
     revision_of,
 )
+from ytaudio.hub_errors import hub_errors, is_local
 from ytaudio.training_data import ClipCollator, DatasetError, open_dataset
 
 __all__ = [
+    "CROP_S",
     "FREEZE",
     "RUN_FILE",
     "ClipCollator",
@@ -57,10 +61,12 @@ __all__ = [
     "progress_bars",
     "remove_checkpoints",
     "revision_of",
+    "trained_crop_seconds",
     "versions",
 ]
 
 RUN_FILE = "training_run.json"
+CROP_S = 5.0  # seconds; of a model that does not say what it was trained on
 PACKAGES = ("ytaudio", "transformers", "torch", "datasets", "accelerate", "huggingface_hub", "librosa")
 
 
@@ -92,6 +98,22 @@ class TrainingRun:
         """Read training_run.json of a model folder."""
         read = json.loads((Path(folder) / RUN_FILE).read_text())
         return cls(**{**read, "labels": tuple(read["labels"]), "history": tuple(read["history"])})
+
+
+def trained_crop_seconds(model: str | Path, revision: str | None = None) -> float:
+    """The crop length a model was trained on, in seconds, or CROP_S where its folder or repository does not say.
+
+    Raises:
+        UserError: the Hub cannot be asked.
+    """
+    path = Path(model) / RUN_FILE
+    if not is_local(model):
+        with hub_errors(f"model {model}"):
+            try:
+                path = Path(hf_hub_download(str(model), RUN_FILE, revision=revision))
+            except RemoteEntryNotFoundError:
+                return CROP_S
+    return float(json.loads(path.read_text())["crop_seconds"]) if path.is_file() else CROP_S
 
 
 def already_done(folder: str | Path, settings: dict[str, Any], dataset_revision: str) -> bool:
