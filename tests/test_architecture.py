@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ytaudio"
 ROOMS = (
     *("errors", "catalog", "media", "clips", "ledger", "collect", "engine", "splits", "assemble"),
-    *("models", "training", "intervals", "scores", "floors", "comparison", "evaluation", "classify", "plots", "cards"),
+    *("models", "hub_errors", "arguments", "checkpoints", "training_data"),
+    *("training", "intervals", "scores", "floors", "comparison", "evaluation", "classify", "plots", "cards"),
     *("hub", "localhub", "testing", "progress", "quickstart", "space", "cli"),
 )
 ALONE = {"models", "localhub", "testing", "space"}
