@@ -143,7 +143,7 @@ def test_deletions(alice, repo):
         alice.delete_file("a", repo)
 
 
-def test_upload_folder_and_large_folder(alice, repo, tmp_path):
+def test_upload_folder(alice, repo, tmp_path):
     (tmp_path / "sub").mkdir()
     for i in range(12):
         (tmp_path / "sub" / f"{i}.txt").write_text(str(i))
@@ -153,8 +153,7 @@ def test_upload_folder_and_large_folder(alice, repo, tmp_path):
     assert len(alice.list_repo_files(repo)) == 14
     alice.upload_folder(repo_id=repo, folder_path=tmp_path / "sub", path_in_repo="in/sub", delete_patterns="*.txt")
     assert len(alice.list_repo_files(repo)) == 14
-    alice.upload_large_folder(repo, tmp_path, repo_type="model", num_workers=2, print_report=False)
-    assert read(alice, repo, "sub/3.txt") == b"3"
+    assert read(alice, repo, "in/sub/3.txt") == b"3"
 
 
 def test_gitignore_is_heeded(alice, repo):

@@ -141,6 +141,33 @@ def model_config(objects: Objects, tree: Tree) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=1024)
+def _parameters(objects: Objects, sha256: str) -> dict[str, int]:
+    with objects.path(sha256).open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > MAX_TEXT:
+            return {}
+        try:
+            header = json.loads(file.read(length))
+            counts: dict[str, int] = {}
+            for name, tensor in header.items():
+                if name != "__metadata__":
+                    counts[tensor["dtype"]] = counts.get(tensor["dtype"], 0) + math.prod(tensor["shape"])
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return {}
+    return counts
+
+
+def parameters(objects: Objects, tree: Tree) -> dict[str, int]:
+    """How many numbers of each type the weights hold, by the headers of the safetensors files at the root."""
+    total: dict[str, int] = {}
+    for path, entry in tree.items():
+        if path.endswith(".safetensors") and "/" not in path:
+            for kind, count in _parameters(objects, entry.sha256).items():
+                total[kind] = total.get(kind, 0) + count
+    return total
+
+
 def _texts(value: Any) -> list[str]:
     values = value if isinstance(value, list) else [value]
     return [str(item) for item in values if isinstance(item, (str, int, float)) and str(item)]

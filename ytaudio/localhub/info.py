@@ -63,6 +63,8 @@ def _model_fields(objects: Objects, tree: Tree, card: dict[str, Any]) -> dict[st
         "evalResults": cards.eval_results(objects, tree),
         "spaces": [],
     }
+    if counts := cards.parameters(objects, tree):
+        fields["safetensors"] = {"parameters": counts, "total": sum(counts.values())}
     if config.get("model_type"):
         fields["transformersInfo"] = {"auto_model": "AutoModel", "pipeline_tag": task}
     return {key: value for key, value in fields.items() if value is not None}

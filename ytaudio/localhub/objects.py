@@ -12,16 +12,18 @@ from ytaudio.localhub.errors import HubError, bad_request
 
 
 class Objects:
-    """The content store: `objects/aa/bb/<sha256>`; nothing in it ever changes."""
+    """The content store: `objects/aa/<sha256>`; nothing in it ever changes."""
 
     def __init__(self, folder: Path, temporary: Path) -> None:
         self._folder = folder
         self._temporary = temporary
-        durable.make_folder(folder)
+        for first in range(256):  # all of them now: an upload then waits for no new folder's name
+            (folder / f"{first:02x}").mkdir(parents=True, exist_ok=True)
+        durable.sync_folder(folder)
 
     def path(self, sha256: str) -> Path:
         """Where the content with this hash lies, or would lie."""
-        return self._folder / sha256[:2] / sha256[2:4] / sha256
+        return self._folder / sha256[:2] / sha256
 
     def size(self, sha256: str) -> int | None:
         """Bytes of a stored content; None when it is not here."""

@@ -75,7 +75,7 @@ class Repo:
 
     def tree(self, commit: Commit) -> Tree:
         """What the repo holds at a commit."""
-        return _tree_at(self.folder / "trees" / commit.tree[:2] / f"{commit.tree}.json")
+        return _tree_at(self._tree_path(commit.tree))
 
     def resolve(self, revision: str) -> Commit:
         """The commit that a branch, a tag, a full ref or a commit id names.
@@ -96,7 +96,8 @@ class Repo:
             if revision in refs[kind]:
                 return self.commit(refs[kind][revision])
         if _COMMIT_ID.fullmatch(revision):
-            found = list((self.folder / "commits" / revision[:2]).glob(f"{revision}*.json"))
+            whole = self._commit_path(revision)
+            found = [whole] if whole.exists() else list(whole.parent.glob(f"{revision}*.json"))
             if len(found) == 1:
                 return _commit_at(found[0])
         raise revision_not_found(revision)
@@ -161,7 +162,7 @@ class Repo:
         self, tree: Tree, parents: tuple[str, ...], title: str, message: str, author: str, before: Tree
     ) -> Commit:
         tree_id, data = write_tree(tree)
-        path = self.folder / "trees" / tree_id[:2] / f"{tree_id}.json"
+        path = self._tree_path(tree_id)
         if not path.exists():
             durable.write(path, data)
         commit = make_commit(tree_id, parents, title, message, author, changed_paths(before, tree))
@@ -169,7 +170,10 @@ class Repo:
         return commit
 
     def _commit_path(self, commit_id: str) -> Path:
-        return self.folder / "commits" / commit_id[:2] / f"{commit_id}.json"
+        return self.folder / "commits" / f"{commit_id}.json"
+
+    def _tree_path(self, tree_id: str) -> Path:
+        return self.folder / "trees" / f"{tree_id}.json"
 
     def has_large(self, sha256: str) -> bool:
         """Whether a large file was uploaded to this very repo: knowing a hash gives nobody somebody else's content."""
@@ -181,7 +185,7 @@ class Repo:
             durable.write(self._large_path(sha256), b"")
 
     def _large_path(self, sha256: str) -> Path:
-        return self.folder / "lfs" / sha256[:2] / sha256
+        return self.folder / "lfs" / sha256
 
 
 def check_ref_name(name: str) -> str:

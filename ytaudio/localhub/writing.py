@@ -1,8 +1,10 @@
 """Routes that change what a repo holds: preupload, commit, branches, tags, squash."""
 
+import asyncio
 import base64
 import binascii
 import json
+from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -28,6 +30,7 @@ from ytaudio.localhub.repo import MAIN, Repo, check_ref_name
 from ytaudio.localhub.web import Call, answer, web_prefix
 
 MAX_LINE = 96 << 20  # bytes of one line of a commit: a regular file, in base64
+_AT_ONCE = 16  # files of a commit on their way to the disk
 _TEXT_MAX = 1 << 20  # bytes of a .gitattributes or .gitignore that is read
 
 
@@ -70,20 +73,34 @@ async def commit(call: Call) -> Response:
         raise HubError(
             400, "This Hub has no pull requests: commit to a branch (create_branch) instead of create_pr=True."
         )
-    header: dict[str, Any] | None = None
-    operations: list[Operation] = []
-    async for line in _lines(call.request):
-        key, value = _keyed(line)
-        if key == "header":
-            header = value
-        else:
-            operations.append(await run_in_threadpool(_operation, call, repo, key, value))
+    header, operations = await _read_commit(call, repo)
     if header is None:
         raise bad_request("A commit needs a header line.")
     title = str(header.get("summary") or "").strip()
     if not title:
         raise bad_request("A commit needs a summary.")
     return await run_in_threadpool(_add, call, repo, title, header, operations)
+
+
+async def _read_commit(call: Call, repo: Repo) -> tuple[dict[str, Any] | None, list[Operation]]:
+    """The header and the operations of a commit; files are stored some at a time, for each waits for the disk."""
+    header: dict[str, Any] | None = None
+    operations: list[Operation] = []
+    pending: deque[asyncio.Task[Operation]] = deque()
+    try:
+        async for line in _lines(call.request):
+            key, value = _keyed(line)
+            if key == "header":
+                header = value
+                continue
+            pending.append(asyncio.create_task(run_in_threadpool(_operation, call, repo, key, value)))
+            if len(pending) >= _AT_ONCE:
+                operations.append(await pending.popleft())
+        while pending:
+            operations.append(await pending.popleft())
+    finally:
+        await asyncio.gather(*pending, return_exceptions=True)
+    return header, operations
 
 
 def _add(call: Call, repo: Repo, title: str, header: dict[str, Any], operations: list[Operation]) -> Response:

@@ -1,0 +1,97 @@
+"""The pages people look at, and what a hostile README can do to them: nothing."""
+
+import re
+
+import pytest
+from huggingface_hub import CommitOperationAdd
+
+from ytaudio.localhub.pages import render_markdown
+
+HOSTILE = """---
+license: mit
+---
+# Title <script>alert(1)</script>
+<img src=x onerror=alert(1)><svg onload=alert(1)><iframe src="https://evil"></iframe>
+<a href="javascript:alert(1)">a</a> [b](javascript:alert(1)) [c](data:text/html,<script>alert(1)</script>)
+<form action="https://evil"><input name=token></form><style>body{display:none}</style>
+<meta http-equiv="refresh" content="0; url=https://evil"><base href="https://evil">
+![plot](plots/confusion.png) [data](./data/a.csv) <img src="raw.png">
+
+| a | b |
+|---|---|
+| 1 | 2 |
+"""
+
+
+@pytest.fixture(scope="module")
+def shown(alice) -> str:
+    alice.create_repo("alice/shown", repo_type="dataset")
+    files = [
+        CommitOperationAdd("README.md", HOSTILE.encode()),
+        CommitOperationAdd('d/<b>&".txt', b"<script>1</script>"),
+    ]
+    alice.create_commit("alice/shown", files, commit_message="<i>title</i>", repo_type="dataset")
+    return "/datasets/alice/shown"
+
+
+def test_a_hostile_readme_is_harmless(web, shown, alice):
+    answer = web.get(shown)
+    assert answer.status_code == 200
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "script" not in policy
+    article = answer.text.split("<article>")[1].split("</article>")[0]
+    assert not re.search(r"<(script|iframe|form|input|style|meta|base|svg)|<[^>]*(onerror|onload)", article)
+    assert not re.search(r"""(href|src)=["']?(javascript|data):""", article)
+    assert "<td>1</td>" in article
+    sha = alice.dataset_info("alice/shown").sha
+    assert f'src="{shown}/resolve/{sha}/plots/confusion.png"' in article
+    assert f'src="{shown}/resolve/{sha}/raw.png"' in article
+    assert f'href="{shown}/blob/{sha}/data/a.csv"' in article
+
+
+def test_absolute_addresses_stay():
+    html = render_markdown("![a](https://x/y.png) [b](#part) [c](/d) [e](mailto:a@b)", "/a/b", "c0")
+    for address in ("https://x/y.png", "#part", "/d", "mailto:a@b"):
+        assert f'"{address}"' in html
+
+
+def test_every_page_is_there(web, shown, alice):
+    sha = alice.dataset_info("alice/shown").sha
+    for path in ("/", "/alice", "/datasets", f"{shown}/tree/main", f"{shown}/tree/main/d", f"{shown}/commits/main"):
+        answer = web.get(path)
+        assert answer.status_code == 200, path
+        assert "shown" in answer.text
+        assert "<i>title" not in answer.text
+    assert "&lt;i&gt;title" in web.get(f"{shown}/commits/main").text
+    assert "added" in web.get(f"{shown}/commit/{sha}").text
+    page = web.get(f"{shown}/blob/main/d/%3Cb%3E%26%22.txt").text
+    assert "&lt;script&gt;1&lt;/script&gt;" in page
+    assert web.get("/-/style.css").headers["content-type"].startswith("text/css")
+    missing = web.get(f"{shown}/tree/main/nothing", headers={"Accept": "text/html"})
+    assert (missing.status_code, missing.headers["content-type"]) == (404, "text/html; charset=utf-8")
+
+
+def test_files_cannot_act_as_pages(web, alice, repo):
+    alice.upload_file(path_or_fileobj=b"<script>1</script>", path_in_repo="x.html", repo_id=repo)
+    answer = web.get(f"/{repo}/resolve/main/x.html")
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert "sandbox" in answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_signing_in_shows_private_repos_and_can_change_nothing(own_hub, alice, web):
+    import httpx2
+
+    alice.create_repo("alice/diary", private=True, exist_ok=True)
+    with httpx2.Client(base_url=own_hub.url, trust_env=False, follow_redirects=True) as browser:
+        assert "alice/diary" not in browser.get("/").text
+        assert browser.get("/alice/diary").status_code == 401
+        assert browser.post("/login", data={"token": "wrong"}).status_code == 401
+        assert "alice/diary" in browser.post("/login", data={"token": alice.token}).text
+        assert browser.get("/alice/diary").status_code == 200
+        assert browser.get("/alice/diary/resolve/main/.gitattributes").status_code == 200
+        assert browser.get("/api/whoami-v2").status_code == 401
+        assert browser.post("/api/repos/create", json={"name": "forged"}).status_code == 401
+        browser.post("/logout")
+        assert "alice/diary" not in browser.get("/").text

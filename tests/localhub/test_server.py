@@ -1,0 +1,161 @@
+"""Starting, stopping, being killed, and the two command lines: ours and `hf`."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import httpx2
+import pytest
+from huggingface_hub import CommitOperationAdd, HfApi
+
+from ytaudio.localhub import LocalHub, LocalHubError
+
+SERVE = "import sys; from ytaudio.localhub import serve; serve(sys.argv[1], port=int(sys.argv[2]), users=sys.argv[3:])"
+
+
+def start_server(folder: Path, port: int = 0, *users: str) -> tuple[subprocess.Popen, dict[str, str], list[str]]:
+    """A server in a process of its own: (process, the environment it printed, every line up to the page's link)."""
+    command = [sys.executable, "-c", SERVE, str(folder), str(port), *users]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    lines = []
+    for line in process.stdout:
+        lines.append(line.strip())
+        if "look at it" in line:
+            break
+    exports = dict(line.removeprefix("export ").split("=", 1) for line in lines if line.startswith("export "))
+    return process, exports, lines
+
+
+def test_every_acknowledged_commit_survives_kill_9(tmp_path):
+    process, exports, _ = start_server(tmp_path)
+    api = HfApi(endpoint=exports["HF_ENDPOINT"], token=exports["HF_TOKEN"])
+    repo = api.create_repo("stream").repo_id
+    acknowledged: list[tuple[str, bytes]] = []
+    enough = threading.Event()
+
+    def commit_until_killed() -> None:
+        for i in range(10_000):
+            data = os.urandom(2000) * 10
+            try:
+                files = [CommitOperationAdd(f"{i}.bin", data), CommitOperationAdd("last.txt", str(i).encode())]
+                made = api.create_commit(repo, files, commit_message=str(i))
+            except (httpx2.TransportError, OSError):
+                return
+            acknowledged.append((made.oid, data))
+            if i == 9:
+                enough.set()
+
+    writer = threading.Thread(target=commit_until_killed)
+    writer.start()
+    assert enough.wait(60)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    writer.join()
+    with LocalHub(tmp_path) as hub:
+        assert hub.token == exports["HF_TOKEN"]
+        api = HfApi(endpoint=hub.url, token=hub.token)
+        history = [commit.commit_id for commit in api.list_repo_commits(repo)][::-1][1:]
+        assert history[: len(acknowledged)] == [oid for oid, _ in acknowledged]
+        assert len(history) - len(acknowledged) in (0, 1), "at most the commit that was being answered"
+        for i, (oid, data) in enumerate(acknowledged):
+            assert Path(api.hf_hub_download(repo, f"{i}.bin", revision=oid)).read_bytes() == data
+            assert Path(api.hf_hub_download(repo, "last.txt", revision=oid)).read_bytes() == str(i).encode()
+        assert list((tmp_path / "tmp").iterdir()) == []
+        api.upload_file(path_or_fileobj=b"on it goes", path_in_repo="a", repo_id=repo)
+
+
+def test_the_same_user_and_token_at_the_next_start(tmp_path):
+    with LocalHub(tmp_path) as hub:
+        first = (hub.user, hub.token)
+        HfApi(endpoint=hub.url, token=hub.token).create_repo("kept")
+    accounts = tmp_path / "accounts.json"
+    assert stat.S_IMODE(accounts.stat().st_mode) == 0o600
+    assert hub.token in accounts.read_text()
+    with LocalHub(tmp_path, users={"hf_more": "more"}) as hub:
+        assert (hub.user, hub.token) == ("more", "hf_more")
+        assert HfApi(endpoint=hub.url, token=first[1]).whoami()["name"] == first[0]
+    hub = LocalHub(tmp_path)
+    for _ in range(2):  # one object may be started again
+        hub.start()
+        assert HfApi(endpoint=hub.url, token=first[1]).repo_exists(f"{first[0]}/kept")
+        hub.stop()
+
+
+def test_the_environment_is_all_a_client_needs(tmp_path, monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "example.org")
+    with LocalHub(tmp_path) as hub:
+        environment = hub.environment()
+    assert environment["HF_ENDPOINT"] == hub.url
+    assert not hub.url.endswith("/")
+    assert environment["HF_TOKEN"] == hub.token
+    assert environment["HF_HUB_DISABLE_XET"] == "1"
+    assert environment["NO_PROXY"] == environment["no_proxy"] == "example.org,127.0.0.1,localhost"
+
+
+def test_what_cannot_be_served_is_said_in_one_sentence(tmp_path):
+    with LocalHub(tmp_path / "a") as hub:
+        with pytest.raises(LocalHubError, match="Cannot listen on"), LocalHub(tmp_path / "b", port=hub.port):
+            pass
+        with pytest.raises(LocalHubError, match="Another Hub already serves"), LocalHub(tmp_path / "a"):
+            pass
+        assert httpx2.get(hub.url, trust_env=False).status_code == 200
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LocalHubError, match="choose another folder"):
+        LocalHub(tmp_path / "file" / "hub")
+    with pytest.raises(LocalHubError, match="cannot be a user's name"):
+        LocalHub(tmp_path / "c", users={"hf_x": "../up"})
+
+
+def test_serve_prints_what_a_shell_needs(tmp_path):
+    process, exports, lines = start_server(tmp_path, 0, "ann", "ben")
+    try:
+        assert set(exports) == {"HF_ENDPOINT", "HF_TOKEN", "HF_HUB_DISABLE_XET"}
+        tokens = {line.split()[1].rstrip(":"): line.split("=")[1] for line in lines if ": HF_TOKEN=" in line}
+        assert set(tokens) == {"ann", "ben"}
+        assert HfApi(endpoint=exports["HF_ENDPOINT"], token=tokens["ben"]).whoami()["name"] == "ben"
+        assert httpx2.get(exports["HF_ENDPOINT"], trust_env=False).status_code == 200
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+
+
+def test_beyond_loopback_is_said(tmp_path):
+    code = (
+        "import sys, threading, _thread; from ytaudio.localhub import serve;"
+        "threading.Timer(1, _thread.interrupt_main).start(); serve(sys.argv[1], host='0.0.0.0', port=0)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+    assert "other machines" in ended.stdout
+
+
+def test_importing_it_is_light():
+    code = "import sys, ytaudio.localhub; print({'starlette', 'uvicorn', 'huggingface_hub'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"
+
+
+def test_the_hf_command(hub, tmp_path):
+    def hf(*arguments: str) -> str:
+        command = [str(Path(sys.executable).with_name("hf")), *arguments]
+        ended = subprocess.run(
+            command, capture_output=True, text=True, timeout=120, env={**os.environ, "HF_HOME": home}
+        )
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        return ended.stdout
+
+    home, repo = str(tmp_path / "home"), f"{hub.user}/from-the-shell"
+    (tmp_path / "up" / "sub").mkdir(parents=True)
+    (tmp_path / "up" / "sub" / "a.txt").write_text("a")
+    (tmp_path / "up" / "w.bin").write_bytes(bytes(1000))
+    assert hub.user in hf("auth", "whoami")
+    hf("repos", "create", repo, "--repo-type", "dataset", "--private")
+    hf("upload", repo, str(tmp_path / "up"), ".", "--repo-type", "dataset", "--commit-message", "up")
+    hf("download", repo, "--repo-type", "dataset", "--local-dir", str(tmp_path / "down"))
+    assert (tmp_path / "down" / "sub" / "a.txt").read_text() == "a"
+    assert (tmp_path / "down" / "w.bin").read_bytes() == bytes(1000)
+    hf("repos", "delete", repo, "--repo-type", "dataset", "--yes")
+    assert not HfApi().repo_exists(repo, repo_type="dataset")
