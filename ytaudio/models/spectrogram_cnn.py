@@ -18,6 +18,9 @@ from transformers import initialization as init
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 MINIMUM_S = 0.5  # shorter inputs are repeated up to this
+# An epoch of a small dataset is a dozen steps: with torch's 0.1 the running statistics would lag behind the weights
+# and the first epochs would be judged by statistics that no longer hold.
+_MOMENTUM = 0.3
 _AMIN = 1e-10  # power below this counts as this, as librosa.power_to_db has it: -100 dB
 
 
@@ -124,9 +127,9 @@ class ConvBlock(nn.Module):
     def __init__(self, channels_in: int, channels_out: int):
         super().__init__()
         self.conv1 = nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False)
-        self.norm1 = nn.BatchNorm2d(channels_out)
+        self.norm1 = nn.BatchNorm2d(channels_out, momentum=_MOMENTUM)
         self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=False)
-        self.norm2 = nn.BatchNorm2d(channels_out)
+        self.norm2 = nn.BatchNorm2d(channels_out, momentum=_MOMENTUM)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels_in, frames, mels) -> (batch, channels_out, frames // 2, mels // 2)."""
@@ -150,7 +153,7 @@ class SpectrogramCNNForAudioClassification(PreTrainedModel):
         super().__init__(config)
         channels = [1, *(config.width * 2**k for k in range(config.depth))]
         self.log_mel_layer = LogMel(config)
-        self.input_norm = nn.BatchNorm1d(config.num_mel_bins)
+        self.input_norm = nn.BatchNorm1d(config.num_mel_bins, momentum=_MOMENTUM)
         self.blocks = nn.ModuleList(ConvBlock(a, b) for a, b in pairwise(channels))
         self.projector = nn.Linear(channels[-1], config.hidden_size)
         self.classifier = nn.Linear(config.hidden_size, config.num_labels or 2)
@@ -164,8 +167,7 @@ class SpectrogramCNNForAudioClassification(PreTrainedModel):
         elif isinstance(module, nn.Conv2d):
             init.kaiming_normal_(module.weight, nonlinearity="relu")
         elif isinstance(module, nn.Linear):
-            # small, so that training begins at the loss of a guess: pooled features are large
-            init.normal_(module.weight, std=0.02)
+            init.xavier_uniform_(module.weight)
             init.zeros_(module.bias)
         else:
             super()._init_weights(module)
