@@ -1,6 +1,5 @@
 """A link or a file to probabilities: windows in, several crops, their probabilities averaged."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,25 +59,21 @@ class Classifier:
                 if isinstance(waveform, Failure):
                     return waveform
                 waveforms.append(waveform)
-        if not any(waveform.size for waveform in waveforms):
+        waveforms = [waveform for waveform in waveforms if waveform.size]
+        if not waveforms:
             return Failure(found.video_id, Reason.TOO_SHORT, "it holds no sound")
         return self.answer(waveforms)
 
     def answer(self, waveforms: list[np.ndarray]) -> Answer:
-        """The averaged answer for crops: a list of float32 (samples,) at 16 kHz."""
-        probabilities = np.stack(list(self._probabilities(waveforms)))
+        """The averaged answer for crops: a list of float32 (samples,) at 16 kHz, shorter ones repeated to the crop."""
+        collator = training.ClipCollator(self.extractor, self.crop_seconds)
+        crops = [clips.repeat_to(waveform, collator.samples)[: collator.samples] for waveform in waveforms]
+        inputs = torch.stack([collator.features(crop) for crop in crops])
+        with torch.inference_mode():
+            probabilities = self.model(**{collator.name: inputs}).logits.float().softmax(-1).numpy()
         mean = probabilities.mean(axis=0)
         agreeing = int((probabilities.argmax(axis=1) == mean.argmax()).sum())
-        return Answer(dict(zip(self.labels, mean.tolist(), strict=True)), len(probabilities), agreeing)
-
-    def _probabilities(self, waveforms: list[np.ndarray]) -> Iterator[np.ndarray]:
-        samples = round(self.crop_seconds * clips.SAMPLING_RATE)
-        collate = training.ClipCollator(self.extractor, self.crop_seconds, random=False)
-        for waveform in waveforms:
-            whole = clips.repeat_to(waveform, samples)[:samples]
-            batch = collate([{"audio": {"bytes": clips.encode(whole), "path": None}}])
-            with torch.no_grad():
-                yield self.model(**batch).logits.float().softmax(-1)[0].numpy()
+        return Answer(dict(zip(self.labels, mean.tolist(), strict=True)), len(crops), agreeing)
 
 
 def _open(source: str) -> Media | Failure:

@@ -35,10 +35,10 @@ def main() -> None:
 
 
 def say(*lines: object) -> None:
-    """Print for a person; width follows the terminal."""
+    """Print for a person: as wide as the terminal, and in a file or a pipe as wide as a table needs."""
     from rich.console import Console
 
-    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 132)
     for line in lines:
         console.print(line)
 
@@ -66,6 +66,8 @@ def build(
     cookies: Annotated[Path | None, typer.Option(help="Cookies file in Netscape format.")] = None,
     cookies_from_browser: Annotated[str | None, typer.Option(help="Take cookies from firefox, chrome, ...")] = None,
     proxy: Annotated[str | None, typer.Option(help="HTTP or SOCKS proxy for the video site.")] = None,
+    engine: Annotated[str | None, typer.Option(help="Many machines: slurm or ray; local for a trial.")] = None,
+    tasks: Annotated[int, typer.Option(min=1, help="Tasks for --engine, each with its share of the videos.")] = 8,
 ) -> None:
     """Links to a dataset folder: ytaudio build youtube.csv OUT --per-category 109"""
     from functools import partial
@@ -79,15 +81,18 @@ def build(
 
     from ytaudio import media
     from ytaudio.assemble import assemble
-    from ytaudio.collect import collect
+    from ytaudio.collect import collect, merge
     from ytaudio.ledger import Settings, open_ledger
     from ytaudio.progress import collecting
 
-    settings = Settings(clips_per_video, clip_seconds, seed)
     access = media.Access(cookies=cookies, cookies_from_browser=cookies_from_browser, proxy=proxy)
+    settings = Settings(clips_per_video, clip_seconds, seed)
     wanted = per_category or plan.per_category()
+    if engine:
+        _on_many_machines(engine, tasks, (catalog.videos, out, settings, wanted, threads, access))
     with open_ledger(out, settings) as ledger:
         try:
+            merge(out, ledger, settings)
             with collecting(catalog.categories) as show:
                 ended = collect(
                     catalog.videos,
@@ -104,14 +109,26 @@ def build(
                 "give the same command again to go on."
             )
         if ended.stopped_by:
+            wall = ended.stopped_by
             typer.echo(
-                f"The site put up a wall ({ended.stopped_by.reason.value}: {ended.stopped_by.detail}); no video is blamed "
-                "for it: wait some hours, or give --cookies or another --proxy, then give the same command again.",
+                f"The site put up a wall ({wall.reason.value}: {wall.detail}); no video is blamed for it: "
+                "wait some hours, or give --cookies or another --proxy, then give the same command again.",
                 err=True,
             )
             raise typer.Exit(TRY_LATER)
         report = assemble(out, catalog, ledger.outcomes, settings, protocol=plan, per_category=wanted, source=csv.name)
     _print_report(report, out)
+
+
+def _on_many_machines(engine: str, tasks: int, job: tuple[Any, ...]) -> None:
+    try:
+        from ytaudio.engine import Job, collect_on
+    except ModuleNotFoundError as error:
+        raise UserError(f"--engine needs {error.name}: pip install 'ytaudio[engine]'.") from None
+    collect_on(engine, Job(*job), tasks)
+    if engine == "slurm":
+        typer.echo(f"{tasks} tasks are queued. When they are done, give the same command without --engine.")
+        raise typer.Exit
 
 
 def _leave(sentence: str) -> None:

@@ -1,6 +1,5 @@
 """The same `collect` on many machines, on datatrove (Slurm, Ray): a wall is put up against one machine's address."""
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -13,11 +12,11 @@ from datatrove.pipeline.base import PipelineStep
 
 from ytaudio import media
 from ytaudio.catalog import Video
-from ytaudio.collect import CLIPS, collect, visiting_order
+from ytaudio.collect import collect, task_folder, visiting_order
 from ytaudio.errors import UserError
-from ytaudio.ledger import LEDGER, Ledger, Settings, open_ledger, read_ledger
+from ytaudio.ledger import Settings, open_ledger
 
-TASKS, LOGS = "tasks", "engine_logs"
+LOGS = "engine_logs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +29,6 @@ class Job:
     per_category: int | None
     threads: int  # a task
     access: media.Access
-
-
-def task_folder(folder: Path, rank: int) -> Path:
-    """Where task `rank` keeps its own ledger and clips."""
-    return folder / TASKS / f"{rank:05d}"
 
 
 def share(videos: tuple[Video, ...], settings: Settings, rank: int, tasks: int) -> list[Video]:
@@ -100,28 +94,3 @@ def collect_on(engine: str, job: Job, tasks: int, **slurm: Any) -> None:
         UserError: no such engine.
     """
     _executor(engine, CollectShare(job), tasks, job.folder, slurm).run()
-
-
-def merge(folder: Path, ledger: Ledger, settings: Settings) -> int:
-    """Move what the tasks of a run have done so far into the folder's own ledger and clips; returns the videos moved.
-
-    Safe to repeat at any time, and to be killed in: clips are moved before the line that speaks of them is written.
-    """
-    moved = 0
-    for task in sorted((folder / TASKS).glob("*")):
-        if not (task / LEDGER).is_file():
-            continue
-        found, outcomes = read_ledger(task)
-        if found != settings:
-            raise UserError(f"{task} was collected with other settings: repeat those, or build into a new folder.")
-        for video_id, outcome in outcomes.items():
-            known = ledger.outcomes.get(video_id)
-            if known and known.settled:
-                continue
-            if outcome.clips and (task / CLIPS / video_id).is_dir():
-                (folder / CLIPS).mkdir(exist_ok=True)
-                shutil.rmtree(folder / CLIPS / video_id, ignore_errors=True)  # of a visit that was cut short
-                (task / CLIPS / video_id).rename(folder / CLIPS / video_id)
-            ledger.append(outcome)
-            moved += 1
-    return moved

@@ -72,7 +72,7 @@ class Session:
         return [sys.executable, *(["-m", *module] if module else []), *words[1:]]
 
 
-def _videos(per_category: int) -> tuple[list[SiteVideo], SiteVideo]:
+def made_up_site(per_category: int) -> tuple[list[SiteVideo], SiteVideo]:
     """A little video site with an 11-hour video, one private and one removed; and a video for the last step."""
     spare = per_category + max(2, per_category // 6)
     made = make_videos(CATEGORIES, spare, channels_per_category=max(6, per_category // 2), seed=7)
@@ -80,6 +80,12 @@ def _videos(per_category: int) -> tuple[list[SiteVideo], SiteVideo]:
     fresh = make_videos(CATEGORIES, 1, channels_per_category=1, seed=8)[0]
     states = [replace(first, duration_s=11 * 3600.0), replace(second, state="private"), replace(third, state="removed")]
     return [*states, *rest], fresh
+
+
+def write_fresh_clip(video: SiteVideo, path: Path) -> None:
+    """Five seconds of a made-up video as a WAV file at 16 kHz."""
+    sound = render(video.category, video.seed, video.channel_id, samples=5 * RATE)
+    soundfile.write(path, resample(sound, RATE), SAMPLING_RATE)
 
 
 def _prepare(folder: Path) -> None:
@@ -98,7 +104,7 @@ def run(folder: Path, per_category: int) -> None:
     began = time.monotonic()
     _prepare(folder)
     folder = folder.resolve()
-    videos, fresh = _videos(per_category)
+    videos, fresh = made_up_site(per_category)
     with LocalHub(folder / "hub") as hub, MediaSite(videos) as site:
         environment = {
             **os.environ,
@@ -113,12 +119,7 @@ def run(folder: Path, per_category: int) -> None:
 
 
 def _steps(
-    session: Session,
-    hub: LocalHub,
-    site: MediaSite,
-    videos: list[SiteVideo],
-    fresh: SiteVideo,
-    per_category: int,
+    session: Session, hub: LocalHub, site: MediaSite, videos: list[SiteVideo], fresh: SiteVideo, per_category: int
 ) -> None:
     user, recipes = hub.user, os.path.relpath(recipes_folder(), session.folder)
     dataset, cnn, wav2vec2 = f"{user}/made-up-sounds", f"{user}/spectrogram-cnn", f"{user}/wav2vec2-small"
@@ -149,8 +150,7 @@ def _steps(
     session.do(f"ytaudio compare {cnn} {wav2vec2}")
     session.title(f"A fresh clip of a {fresh.category} video, through pipeline from the Hub, without ytaudio")
     (session.folder / "try_it.py").write_text(TRY_IT)
-    sound = render(fresh.category, fresh.seed, fresh.channel_id, samples=5 * RATE)
-    soundfile.write(session.folder / "fresh.wav", resample(sound, RATE), SAMPLING_RATE)
+    write_fresh_clip(fresh, session.folder / "fresh.wav")
     session.do(f"python try_it.py {cnn} {wav2vec2}")
 
 

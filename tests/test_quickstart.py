@@ -1,0 +1,53 @@
+"""The pieces of the quickstart; the whole of it is README's first block, which CI runs."""
+
+import os
+import time
+
+import pytest
+import soundfile
+
+from ytaudio import quickstart
+from ytaudio.errors import UserError
+from ytaudio.quickstart import Session
+
+
+@pytest.fixture
+def session(tmp_path):
+    return Session(tmp_path, dict(os.environ), time.monotonic())
+
+
+def test_its_site_has_enough_good_videos_a_long_one_and_dead_ones():
+    videos, fresh = quickstart.made_up_site(10)
+    assert max(video.duration_s for video in videos) == 11 * 3600
+    assert {"private", "removed"} <= {video.state for video in videos}
+    for category in quickstart.CATEGORIES:
+        assert sum(video.category == category and video.state == "ok" for video in videos) >= 10
+    assert fresh.id not in {video.id for video in videos}
+
+
+def test_a_folder_with_other_things_is_refused_and_left_alone(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(UserError, match="give a new folder"):
+        quickstart.run(tmp_path, 8)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_step_is_shown_run_in_the_folder_and_stops_the_rest_when_it_fails(session, capfd):
+    (session.folder / "step.py").write_text("import sys; print('in', sys.argv[1]); sys.exit(int(sys.argv[1]))")
+    session.do("python step.py 0")
+    with pytest.raises(UserError, match="exit code 3"):
+        session.do("python step.py 3")
+    out = capfd.readouterr().out
+    assert "$ python step.py 0" in out and "in 0" in out
+
+
+def test_verbs_run_through_this_interpreter(session, capfd):
+    session.do("ytaudio --version")
+    assert "ytaudio " in capfd.readouterr().out
+
+
+def test_the_fresh_clip_is_five_seconds_at_16_khz(tmp_path):
+    _, fresh = quickstart.made_up_site(8)
+    quickstart.write_fresh_clip(fresh, tmp_path / "fresh.wav")
+    info = soundfile.info(tmp_path / "fresh.wav")
+    assert (info.samplerate, info.frames, info.channels) == (16_000, 80_000, 1)
