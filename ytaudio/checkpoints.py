@@ -4,18 +4,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub.errors import StrictDataclassError
+from huggingface_hub import HfApi
+from huggingface_hub.errors import OfflineModeIsEnabled, StrictDataclassError
 from transformers import (
     CONFIG_MAPPING,
     FEATURE_EXTRACTOR_MAPPING,
     MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING,
     AutoConfig,
     AutoFeatureExtractor,
-    AutoModelForAudioClassification,
     PreTrainedConfig,
     PreTrainedModel,
     SequenceFeatureExtractor,
 )
+from transformers import AutoModelForAudioClassification as _Classifier
 
 import ytaudio.models  # noqa: F401 (registers our own with the Auto classes)
 from ytaudio.errors import UserError
@@ -26,7 +27,7 @@ _AUTO = "AutoModelForAudioClassification"
 _LACKS = {
     AutoConfig: "is not an audio classifier that transformers can load: name a model with a config.json it knows.",
     AutoFeatureExtractor: "has no feature extractor: save one beside its weights, as preprocessor_config.json.",
-    AutoModelForAudioClassification: "cannot be loaded ({said}): name a model with weights that fit its config.json.",
+    _Classifier: "cannot be loaded ({said}): name a model with weights that fit its config.json.",
 }
 
 
@@ -49,22 +50,36 @@ def _checked(config: PreTrainedConfig, name: str) -> PreTrainedConfig:
     )
 
 
-def _from_hub(loader: Any, name: str, **kwargs: Any) -> Any:
-    """`loader.from_pretrained(name)` whose foreseeable failures are ModelErrors."""
-    if not is_local(name) and (name.startswith((".", "/", "~")) or name.count("/") > 1):
+def _pinned(name: str, revision: str | None) -> str | None:
+    """The commit of the Hub that `revision` is now, so that config, code and weights are of one commit.
+
+    None for a folder. Offline (HF_HUB_OFFLINE=1) the revision stays as it is, and the cache answers.
+    """
+    if is_local(name):
+        return None
+    if name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise ModelError(f"There is no folder {name}: give a model's folder, or its name on the Hub as USER/NAME.")
     with hub_errors(f"model {name}", ModelError):
         try:
-            return loader.from_pretrained(name, **kwargs)
-        except (OSError, ValueError) as error:
-            said = " ".join(str(error).split())
-            if "trust_remote_code" in said:
-                raise ModelError(
-                    f"{name} brings its own code: read it on its page, then allow it with --trust_remote_code."
-                ) from error
-            if hub_sentence(error, name) is None:
-                raise ModelError(f"{name} {_LACKS[loader].format(said=said[:160].rstrip('. '))}") from error
-            raise
+            return HfApi().model_info(name, revision=revision).sha
+        except OfflineModeIsEnabled:
+            return revision
+
+
+def _from_pretrained(loader: Any, name: str, **kwargs: Any) -> Any:
+    """`loader.from_pretrained(name)` whose foreseeable failures are ModelErrors."""
+    try:
+        return loader.from_pretrained(name, **kwargs)
+    except (OSError, ValueError) as error:
+        said = " ".join(str(error).split())
+        if "trust_remote_code" in said:
+            raise ModelError(
+                f"{name} brings its own code: read it on its page, then allow it with --trust_remote_code."
+            ) from error
+        sentence = (
+            hub_sentence(error, f"model {name}") or f"{name} {_LACKS[loader].format(said=said[:160].rstrip('. '))}"
+        )
+        raise ModelError(sentence) from error
 
 
 def _new(name: str, labels: dict[str, Any], overrides: dict[str, Any]) -> tuple[PreTrainedModel, Any]:
@@ -77,7 +92,7 @@ def _new(name: str, labels: dict[str, Any], overrides: dict[str, Any]) -> tuple[
         raise ModelError(f"These settings do not make a {name} ({said}): mend model_config.") from error
     if unknown:
         raise ModelError(f"A {name} has no setting {unknown[0]}: take it out of model_config.")
-    model = AutoModelForAudioClassification.from_config(config)
+    model = _Classifier.from_config(config)
     rate = getattr(config, "sampling_rate", 16_000)
     extractor: Any = FEATURE_EXTRACTOR_MAPPING[type(config)]
     return model, extractor(sampling_rate=rate)
@@ -106,18 +121,20 @@ def load_classifier(
     if _is_new(name):
         model, extractor = _new(name, names, config or {})
     else:
-        # from_pretrained with any config arguments of a wrong name ignores them silently, so they are set one by one
-        hub = {"revision": revision, "trust_remote_code": trust_remote_code}
-        settings = _checked(_from_hub(AutoConfig, name, **hub), name)
+        commit = _pinned(name, revision)
+        hub = {"revision": commit, "trust_remote_code": trust_remote_code}
+        settings = _checked(_from_pretrained(AutoConfig, name, **hub), name)
+        # one by one, since from_pretrained ignores those whose name is wrong
         for key, value in {**(config or {}), "num_labels": len(labels), **names}.items():
             if not hasattr(settings, key):
                 raise ModelError(f"{name} ({settings.model_type}) has no setting {key}: take it out of model_config.")
             setattr(settings, key, value)
         settings.gradient_checkpointing = False  # old configs of the Hub may still switch it on
+        extractor = _from_pretrained(AutoFeatureExtractor, name, **hub)
         if attn_implementation:
             hub["attn_implementation"] = attn_implementation
-        extractor = _from_hub(AutoFeatureExtractor, name, revision=revision, trust_remote_code=trust_remote_code)
-        model = _from_hub(AutoModelForAudioClassification, name, config=settings, ignore_mismatched_sizes=True, **hub)
+        model = _from_pretrained(_Classifier, name, config=settings, ignore_mismatched_sizes=True, **hub)
+        model.config._commit_hash = commit
     # These heads average the loss over the batch and ignore num_items_in_batch though their **kwargs swallow it:
     # without this, Trainer multiplies loss and gradients by the accumulation steps (and by the processes).
     setattr(model, "accepts_loss_kwargs", False)  # noqa: B010 (nn.Module's attributes are typed as modules)
@@ -133,10 +150,13 @@ def load_for_inference(
         ModelError: no such model, or not an audio classifier.
     """
     name = str(name_or_path)
-    hub = {"revision": revision, "trust_remote_code": trust_remote_code}
-    config = _checked(_from_hub(AutoConfig, name, **hub), name)
-    extractor = _from_hub(AutoFeatureExtractor, name, **hub)
-    return _from_hub(AutoModelForAudioClassification, name, config=config, **hub).eval(), extractor
+    commit = _pinned(name, revision)
+    hub = {"revision": commit, "trust_remote_code": trust_remote_code}
+    config = _checked(_from_pretrained(AutoConfig, name, **hub), name)
+    extractor = _from_pretrained(AutoFeatureExtractor, name, **hub)
+    model = _from_pretrained(_Classifier, name, config=config, **hub).eval()
+    model.config._commit_hash = commit
+    return model, extractor
 
 
 def revision_of(model: PreTrainedModel) -> str:

@@ -1,6 +1,5 @@
 """What the Hub's clients raise, said as one sentence that names the mend."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,8 +47,10 @@ def hub_sentence(error: BaseException, what: str) -> str | None:
             return f"There is no token for the {what}: set HF_TOKEN, or run `hf auth login`."
         if isinstance(cause, GatedRepoError):
             return f"The {what} is gated: ask for access on {endpoint}, then run again."
-        status = getattr(getattr(cause, "response", None), "status_code", None)
-        if status == 401 and (os.environ.get("HF_TOKEN") or "token" in str(cause).lower()):
+        response = getattr(cause, "response", None)
+        status = getattr(response, "status_code", None)
+        # without a token the Hub answers 401 for what is not there as well
+        if status == 401 and "authorization" in response.request.headers:
             return f"{endpoint} refused the token for the {what}: set HF_TOKEN to a valid one, or run `hf auth login`."
         if isinstance(cause, RepositoryNotFoundError):
             return f"The {what} is not on {endpoint}, or it is private: check the name, and that HF_TOKEN may read it."

@@ -1,0 +1,158 @@
+import pytest
+import torch
+from huggingface_hub import HfApi
+from making import LABELS
+from transformers import BertConfig, Wav2Vec2FeatureExtractor
+
+from ytaudio.checkpoints import ModelError, freeze, load_classifier, load_for_inference, revision_of
+from ytaudio.models import SpectrogramCNNForAudioClassification
+
+TINY_CNN = {"width": 4, "hidden_size": 8}
+TINY_WAV2VEC2 = {
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 16,
+    "conv_dim": [16] * 7,
+    "num_conv_pos_embeddings": 8,
+    "num_conv_pos_embedding_groups": 2,
+    "classifier_proj_size": 8,
+}
+TINY = [("spectrogram_cnn", TINY_CNN), ("wav2vec2", TINY_WAV2VEC2)]
+
+
+def saved(folder, kind="spectrogram_cnn", config=None, labels=LABELS):
+    model, extractor = load_classifier(kind, labels, config=config or dict(TINY)[kind])
+    model.save_pretrained(folder)
+    extractor.save_pretrained(folder)
+    return model
+
+
+@pytest.mark.parametrize("kind, config", TINY)
+def test_a_model_type_is_built_anew_with_labels_and_extractor(kind, config):
+    model, extractor = load_classifier(kind, LABELS, config=config)
+    assert model.config.id2label == dict(enumerate(LABELS))
+    assert model.config.label2id == {label: k for k, label in enumerate(LABELS)}
+    assert all(getattr(model.config, key) == value for key, value in config.items())
+    assert type(extractor) is Wav2Vec2FeatureExtractor and extractor.sampling_rate == 16_000
+    assert model.accepts_loss_kwargs is False
+    assert model(torch.randn(2, 16_000)).logits.shape == (2, len(LABELS))
+
+
+@pytest.mark.parametrize("kind, config", TINY)
+def test_a_checkpoint_keeps_its_body_and_gets_a_head_for_other_labels(tmp_path, kind, config):
+    old = saved(tmp_path, kind, config, labels=["a", "b", "c", "d", "e"])
+    new, extractor = load_classifier(tmp_path, LABELS)
+    assert new.config.id2label == dict(enumerate(LABELS)) and new.config.num_labels == len(LABELS)
+    assert new.classifier.out_features == len(LABELS)
+    for name, weight in new.state_dict().items():
+        if not name.startswith("classifier"):
+            assert torch.equal(weight, old.state_dict()[name]), name
+    assert extractor.sampling_rate == 16_000 and revision_of(new) == ""
+
+
+def test_settings_of_the_checkpoints_config_can_be_changed(tmp_path):
+    saved(tmp_path, "wav2vec2")
+    model, _ = load_classifier(tmp_path, LABELS, config={"mask_time_prob": 0.0}, attn_implementation="eager")
+    assert model.config.mask_time_prob == 0.0 and model.config._attn_implementation == "eager"
+
+
+def test_gradient_checkpointing_left_on_in_an_old_config_is_switched_off(tmp_path):
+    model = saved(tmp_path, "wav2vec2")
+    model.config.gradient_checkpointing = True
+    model.config.save_pretrained(tmp_path)
+    assert not load_classifier(tmp_path, LABELS)[0].is_gradient_checkpointing
+
+
+def test_for_inference_the_labels_are_the_checkpoints(tmp_path):
+    old = saved(tmp_path, labels=["b", "a"]).eval()
+    model, _ = load_for_inference(tmp_path)
+    sound = torch.randn(1, 16_000)
+    assert model.config.id2label == {0: "b", 1: "a"} and not model.training
+    with torch.no_grad():
+        assert torch.equal(model(sound).logits, old(sound).logits)
+
+
+def test_a_model_of_the_hub_at_a_revision(hub, tmp_path):
+    saved(tmp_path, labels=["one", "two"])
+    api = HfApi()
+    repo = api.create_repo("tester/checkpoints", exist_ok=True).repo_id
+    first = api.upload_folder(repo_id=repo, folder_path=tmp_path).oid
+    saved(tmp_path, labels=["three", "four"])
+    second = api.upload_folder(repo_id=repo, folder_path=tmp_path).oid
+    model, _ = load_for_inference(repo, revision=first)
+    assert list(model.config.id2label.values()) == ["one", "two"]
+    trained, _ = load_classifier(repo, LABELS)
+    assert type(trained) is SpectrogramCNNForAudioClassification and revision_of(trained) == second
+
+
+def test_what_is_not_an_audio_classifier_is_refused_in_a_sentence(hub, tmp_path):
+    BertConfig().save_pretrained(tmp_path / "bert")
+    (tmp_path / "empty").mkdir()
+    model = saved(tmp_path / "bare")
+    (tmp_path / "bare" / "preprocessor_config.json").unlink()
+    saved(tmp_path / "weightless")
+    (tmp_path / "weightless" / "model.safetensors").unlink()
+    saved(tmp_path / "broken")
+    (tmp_path / "broken" / "config.json").write_text("{")
+    assert model.config.model_type == "spectrogram_cnn"
+    for name, says in [
+        (tmp_path / "bert", "is not an audio classifier"),
+        (tmp_path / "empty", "is not an audio classifier"),
+        (tmp_path / "broken", "is not an audio classifier"),
+        (tmp_path / "bare", "has no feature extractor"),
+        (tmp_path / "weightless", "cannot be loaded"),
+        (tmp_path / "nothing", "There is no folder"),
+        ("tester/no-such-model", "is not on"),
+        ("tester/no such model", "USER/NAME"),
+    ]:
+        for load in (lambda name: load_classifier(name, LABELS), load_for_inference):
+            with pytest.raises(ModelError, match=says) as caught:
+                load(name)
+            assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("config", [{"widht": 8}, {"width": "wide"}, {"depth": 9}])
+def test_settings_that_a_model_type_does_not_take(config):
+    with pytest.raises(ModelError, match="model_config"):
+        load_classifier("spectrogram_cnn", LABELS, config=config)
+
+
+def test_a_setting_that_a_checkpoint_does_not_have(tmp_path):
+    saved(tmp_path)
+    with pytest.raises(ModelError, match="has no setting widht"):
+        load_classifier(tmp_path, LABELS, config={"widht": 8})
+
+
+def frozen(model) -> set[str]:
+    return {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+
+
+@pytest.mark.parametrize(
+    "kind, how, parts",
+    [
+        ("spectrogram_cnn", "none", set()),
+        ("spectrogram_cnn", "backbone", {"input_norm", "blocks"}),
+        ("wav2vec2", "none", set()),
+        ("wav2vec2", "feature_encoder", {"wav2vec2.feature_extractor"}),
+        ("wav2vec2", "backbone", {"wav2vec2"}),
+    ],
+)
+def test_freezing_holds_exactly_the_part_named(kind, how, parts):
+    model, _ = load_classifier(kind, LABELS, config=dict(TINY)[kind])
+    freeze(model, how)
+    expected = {name for name, _ in model.named_parameters() if any(name.startswith(f"{p}.") for p in parts)}
+    assert frozen(model) == expected
+
+
+@pytest.mark.parametrize("how, says", [("feature_encoder", "has no feature encoder"), ("head", "choose one of")])
+def test_freezing_what_is_not_there(how, says):
+    model, _ = load_classifier("spectrogram_cnn", LABELS, config=TINY_CNN)
+    with pytest.raises(ModelError, match=says):
+        freeze(model, how)
+    assert not frozen(model)
+
+
+def test_a_model_type_that_classifies_no_audio():
+    with pytest.raises(ModelError, match="is not an audio classifier"):
+        load_classifier("bert", LABELS)
