@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import CommitOperationAdd, EvalResultEntry, eval_result_entries_to_yaml, hf_hub_url
-from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
 from huggingface_hub.hf_api import RepoFile, RepoFolder
 
 CARD = """---
@@ -64,6 +64,24 @@ def test_eval_results(alice, repo):
     )
     (read,) = alice.model_info(repo, expand=["evalResults"]).eval_results
     assert (read.dataset_id, read.task_id, read.value, read.notes) == ("alice/sounds", "topic", 0.93, "clips")
+
+
+def test_a_leaderboard_ranks_the_models_of_a_dataset(alice, bob):
+    alice.create_repo("alice/bench", repo_type="dataset")
+    with pytest.raises(HfHubHTTPError):
+        alice.get_dataset_leaderboard("alice/bench")
+    alice.upload_file(
+        path_or_fileobj=b"name: bench\n", path_in_repo="eval.yaml", repo_id="alice/bench", repo_type="dataset"
+    )
+    for name, value, private, card in (("low", 0.5, False, ""), ("high", 0.9, False, "a/b"), ("hidden", 1.0, True, "")):
+        alice.create_repo(f"alice/{name}", private=private)
+        result = f"- dataset: {{id: alice/bench, task_id: t}}\n  value: {value}\n"
+        files = [CommitOperationAdd(".eval_results/r.yaml", result.encode())]
+        files += [CommitOperationAdd("README.md", f"---\nbase_model: {card}\n---\n".encode())] if card else []
+        alice.create_commit(f"alice/{name}", files, commit_message="x")
+    board = bob.get_dataset_leaderboard("alice/bench", base_model_only=False)
+    assert [(e.rank, e.model_id, e.value) for e in board] == [(1, "alice/high", 0.9), (2, "alice/low", 0.5)]
+    assert [e.model_id for e in bob.get_dataset_leaderboard("alice/bench")] == ["alice/low"]
 
 
 def test_dataset_and_space_info(alice):

@@ -17,17 +17,22 @@ from huggingface_hub import HfApi
 
 from ytaudio.localhub import LocalHub, LocalHubError
 
-SERVE = "import sys; from ytaudio.localhub import serve; serve(sys.argv[1], port=int(sys.argv[2]), users=sys.argv[3:])"
+SERVE = (
+    "import sys; from ytaudio.localhub import serve; "
+    "serve(sys.argv[1], host=sys.argv[2], port=int(sys.argv[3]), users=sys.argv[4:])"
+)
 
 
-def start_server(folder: Path, port: int = 0, *users: str) -> tuple[subprocess.Popen, dict[str, str], list[str]]:
-    """A server in a process of its own: (process, the environment it printed, every line up to the page's link)."""
-    command = [sys.executable, "-c", SERVE, str(folder), str(port), *users]
+def start_server(
+    folder: Path, *users: str, host: str = "127.0.0.1"
+) -> tuple[subprocess.Popen, dict[str, str], list[str]]:
+    """A server in a process of its own: (process, the environment it printed, all it printed until it was ready)."""
+    command = [sys.executable, "-c", SERVE, str(folder), host, "0", *users]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     lines = []
     for line in process.stdout:
         lines.append(line.strip())
-        if "look at it" in line:
+        if "Ctrl-C stops it" in line:
             break
     exports = dict(line.removeprefix("export ").split("=", 1) for line in lines if line.startswith("export "))
     return process, exports, lines
@@ -130,7 +135,7 @@ def test_what_cannot_be_served_is_said_in_one_sentence(tmp_path):
 
 
 def test_serve_prints_what_a_shell_needs(tmp_path):
-    process, exports, lines = start_server(tmp_path, 0, "ann", "ben")
+    process, exports, lines = start_server(tmp_path, "ann", "ben")
     try:
         assert set(exports) == {"HF_ENDPOINT", "HF_TOKEN", "HF_HUB_DISABLE_XET"}
         tokens = {line.split()[1].rstrip(":"): line.split("=")[1] for line in lines if ": HF_TOKEN=" in line}
@@ -143,13 +148,13 @@ def test_serve_prints_what_a_shell_needs(tmp_path):
 
 
 def test_beyond_loopback_is_said(tmp_path):
-    code = (
-        "import sys, threading, _thread; from ytaudio.localhub import serve;"
-        "threading.Timer(1, _thread.interrupt_main).start(); serve(sys.argv[1], host='0.0.0.0', port=0)"
-    )
-    ended = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, timeout=60)
-    assert ended.returncode == 0, ended.stderr
-    assert "other machines" in ended.stdout
+    process, exports, lines = start_server(tmp_path, host="0.0.0.0")
+    try:
+        assert any("other machines" in line for line in lines)
+        assert httpx2.get(exports["HF_ENDPOINT"], trust_env=False).status_code == 200
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(20)
 
 
 def test_importing_it_is_light():

@@ -40,6 +40,7 @@ _API: list[tuple[str, str, Handler]] = [
     ("GET", f"{_REPO_API}/tree/{{revision}}/{{path:path}}", reading.tree),
     ("POST", f"{_REPO_API}/paths-info/{{revision}}", reading.paths_info),
     ("GET", f"{_REPO_API}/lfs-files", reading.large_files),
+    ("GET", f"{_REPO_API}/leaderboard", reading.leaderboard),
     ("POST", f"{_REPO_API}/preupload/{{revision}}", writing.preupload),
     ("POST", f"{_REPO_API}/branch/{{revision}}", writing.create_branch),
     ("DELETE", f"{_REPO_API}/branch/{{revision}}", writing.delete_branch),

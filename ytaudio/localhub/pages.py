@@ -157,6 +157,8 @@ def file(call: Call) -> Response:
     commit = repo.resolve(call.revision())
     path = call.path["path"]
     entry = repo.tree(commit).get(path)
+    if entry is None and path.strip("/") in info.folder_infos(repo.tree(commit)):
+        return files(call)  # a README links to a folder as to a file
     if entry is None:
         raise entry_not_found(f"{path} does not exist on {call.revision()!r}", commit.id)
     ending = path.rsplit(".", 1)[-1].lower()

@@ -5,8 +5,8 @@ from urllib.parse import quote
 
 from starlette.responses import FileResponse, Response
 
-from ytaudio.localhub import info
-from ytaudio.localhub.errors import entry_not_found
+from ytaudio.localhub import cards, info
+from ytaudio.localhub.errors import HubError, entry_not_found
 from ytaudio.localhub.history import Commit
 from ytaudio.localhub.repo import Repo
 from ytaudio.localhub.web import Call, answer, is_yes, page_of
@@ -69,6 +69,34 @@ def _as_asked(call: Call, described: dict[str, Any]) -> dict[str, Any]:
     extra += ["cardData"] if call.flag("cardData") else []
     extra += ["config"] if call.flag("config") else []
     return info.short(described, extra)
+
+
+def leaderboard(call: Call) -> Response:
+    """GET .../leaderboard: the models' evaluation results on a dataset that has an eval.yaml, best first."""
+    repo = call.repo()
+    if repo.kind != "dataset" or "eval.yaml" not in repo.tree(repo.resolve("main")):
+        raise HubError(404, "This dataset has no leaderboard: it has no eval.yaml.")
+    only_base = is_yes(call.request.query_params.get("base_model", "true"))
+    rows = []
+    for model in call.store.all("model"):
+        if call.may_read(model):
+            rows += _results_on(call, model, repo.id, only_base=only_base)
+    rows.sort(key=lambda row: row["value"], reverse=True)
+    return answer([{"rank": rank, **row} for rank, row in enumerate(rows, start=1)])
+
+
+def _results_on(call: Call, model: Repo, dataset_id: str, *, only_base: bool) -> list[dict[str, Any]]:
+    objects, files = call.store.objects, model.tree(model.resolve("main"))
+    if only_base and cards.card_data(objects, files).get("base_model"):
+        return []
+    author = {"type": "user" if call.accounts.is_user(model.namespace) else "org", "name": model.namespace}
+    rows = []
+    for result in cards.eval_results(objects, files):
+        data = result.get("data", {})
+        if data.get("dataset", {}).get("id") == dataset_id and isinstance(data.get("value"), (int, float)):
+            row = {"modelId": model.id, "value": data["value"], "filename": result["filename"], "verified": False}
+            rows.append(row | {"author": author, "source": data.get("source"), "notes": data.get("notes")})
+    return rows
 
 
 def refs(call: Call) -> Response:

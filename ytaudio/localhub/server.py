@@ -197,9 +197,9 @@ def serve(
         _say("export HF_HUB_DISABLE_XET=1")
         for name, token in tokens.items():
             _say(f"# {name}: HF_TOKEN={token}")
-        _say(f"# look at it: {hub.url}/ (you are {hub.user}; Ctrl-C stops it; everything is in {hub.directory})")
         if not host.startswith(_LOOPBACK):
             _say(f"# careful: listening on {host}, so other machines that reach this one can read public repositories")
+        _say(f"# look at it: {hub.url}/ (you are {hub.user}; everything is in {hub.directory}; Ctrl-C stops it)")
         hub.wait()
     except KeyboardInterrupt:
         _say("# stopped")
