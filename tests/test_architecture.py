@@ -14,8 +14,8 @@ PACKAGE = ROOT / "ytaudio"
 ROOMS = (
     *("errors", "catalog", "media", "clips", "ledger", "collect", "engine", "splits", "assemble"),
     *("models", "hub_errors", "arguments", "checkpoints", "training_data"),
-    *("training", "intervals", "scores", "floors", "comparison", "evaluation", "classify", "plots", "cards"),
-    *("hub", "localhub", "testing", "progress", "quickstart", "space", "cli"),
+    *("training", "intervals", "metric", "scores", "floors", "comparison", "evaluation", "classify", "plots", "cards"),
+    *("packing", "hub", "localhub", "testing", "progress", "quickstart", "space", "cli"),
 )
 ALONE = {"models", "localhub", "testing", "space"}
 TOP_LEVEL = {"ytaudio", "recipes", "hub_cards", "tests", "setup.cfg", "README.md"}  # the owner's choice

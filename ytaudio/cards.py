@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from huggingface_hub import DatasetCardData, EvalResult, EvalResultEntry, ModelCardData, SpaceCardData, constants
+from huggingface_hub import (
+    DatasetCardData,
+    EvalResult,
+    EvalResultEntry,
+    ModelCard,
+    ModelCardData,
+    SpaceCardData,
+    constants,
+)
 from huggingface_hub import eval_result_entries_to_yaml as entries_to_yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -232,6 +240,20 @@ def model_card(
         command=redacted(run.command) if run else "",
         settings=redacted(yaml.safe_dump(dict(run.settings), sort_keys=False, allow_unicode=True)) if run else "",
     )
+
+
+def is_ours(content: str) -> bool:
+    """Whether a README is a card of ytaudio's, which may be written anew."""
+    return "ytaudio" in ModelCard(content, ignore_metadata_errors=True).data.get("tags", [])
+
+
+def with_results(content: str, scores: Scores, repo_id: str) -> str:
+    """Somebody else's model card with these results in its model-index, in the place of older ones of the same kind."""
+    card, new = ModelCard(content, ignore_metadata_errors=True), _model_index(scores)
+    old = card.data.get("eval_results", [])
+    card.data["eval_results"] = [one for one in old if not any(one.is_equal_except_value(other) for other in new)] + new
+    card.data["model_name"] = card.data.get("model_name", repo_id.rsplit("/", 1)[-1])
+    return str(card)
 
 
 def _usage(repo_id: str, remote_code: bool) -> str:

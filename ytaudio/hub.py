@@ -1,35 +1,35 @@
 """The only room that writes to a Hub: each publication is one commit, and a reader never sees half of it."""
 
 import json
-import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import httpx2
-import pyarrow as pa
-import pyarrow.parquet as pq
-from huggingface_hub import CommitOperation, CommitOperationAdd, CommitOperationDelete, HfApi, constants
+from huggingface_hub import (
+    CommitOperation,
+    CommitOperationAdd,
+    CommitOperationDelete,
+    HfApi,
+    constants,
+    hf_hub_download,
+)
 from huggingface_hub.errors import BadRequestError, HfHubHTTPError, LocalTokenNotFoundError
 from huggingface_hub.utils import validate_repo_id
 
 from ytaudio import cards
-from ytaudio.errors import UserError
 from ytaudio.hub_errors import hub_errors
-from ytaudio.scores import SCORES_FILE, Scores, predictions_parquet
+from ytaudio.packing import WEIGHTS, Files, HubError, card_files, dataset_files, model_files, result_files, space_files
+from ytaudio.scores import SCORES_FILE, Scores
 from ytaudio.training import RUN_FILE, TrainingRun
+
+__all__ = ["HubError", "add_scores", "push_dataset", "push_model", "push_space"]
 
 ATTEMPTS = 5
 WAIT_S = 1.0  # before the second attempt; doubled before each further one
-WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
-_SHARD = re.compile(r"(?P<split>\w+)-(?P<number>\d{5})-of-(?P<of>\d{5})\.parquet")
-Content = Path | bytes
-
-
-class HubError(UserError):
-    """Something that keeps a publication from a Hub; the message is one sentence that names the mend."""
+_OF_MODELS = (".eval_results/ytaudio", "predictions/", "plots/", SCORES_FILE, "model-", *WEIGHTS)
 
 
 def push_dataset(
@@ -55,51 +55,9 @@ def push_dataset(
     Raises:
         HubError: something is missing in the folder (then nothing is created), the Hub refuses or cannot be reached.
     """
-    folder = Path(folder)
-    folder = folder / "dataset" if (folder / "dataset" / "data").is_dir() else folder
-    shards, report = _checked_data(folder)
-    splits = sorted(shards, key=lambda name: ({"train": 0, "validation": 1, "test": 2}.get(name, 3), name))
     repo_id = _full_name(repo_id)
-    files: dict[str, Content] = {f"data/{path.name}": path for split in splits for path in shards[split]}
-    files |= {
-        "README.md": cards.dataset_card(report, repo_id, splits).encode(),
-        "report.json": folder / "report.json",
-        "eval.yaml": cards.eval_yaml(repo_id, splits).encode(),
-        **cards.dataset_plots(report),
-    }
-    return _publish(
-        repo_id, "dataset", files, ("data/",), not public, message or f"{report['clips']} clips from videos", sleep
-    )
-
-
-def _checked_data(folder: Path) -> tuple[dict[str, list[Path]], dict]:
-    """Every split's Parquet files, all there and readable, and the report that belongs to them."""
-    if not (folder / "data").is_dir():
-        raise HubError(f"{folder} holds no dataset: give the folder that `ytaudio build` wrote.")
-    shards: dict[str, list[Path]] = {}
-    rows = 0
-    for path in sorted((folder / "data").glob("*.parquet")):
-        named = _SHARD.fullmatch(path.name)
-        try:
-            metadata = pq.read_metadata(path)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise HubError(f"{path} cannot be read as Parquet ({error}): build again.") from None
-        if not named or not {"audio", "label"} <= set(pq.read_schema(path).names):
-            raise HubError(
-                f"{path} is not a file of a dataset that `ytaudio build` wrote: move it away or build again."
-            )
-        rows += metadata.num_rows
-        shards.setdefault(named["split"], []).append(path)
-    for split, paths in shards.items():
-        if [path.name for path in paths] != [f"{split}-{n:05d}-of-{len(paths):05d}.parquet" for n in range(len(paths))]:
-            raise HubError(f"{folder / 'data'} lacks a part of the split {split}: build again.")
-    try:
-        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise HubError(f"{folder / 'report.json'} cannot be read ({error}): build again.") from None
-    if not rows or rows != report.get("clips"):
-        raise HubError(f"{folder} holds {rows} clips and its report tells of {report.get('clips')}: build again.")
-    return shards, report
+    files = dataset_files(Path(folder), repo_id)
+    return _publish(repo_id, "dataset", files, ("data/",), not public, message or "Clips, card and report", sleep)
 
 
 def push_model(
@@ -125,61 +83,39 @@ def push_model(
     Raises:
         HubError: the folder is not a trained model (then nothing is created), the Hub refuses or cannot be reached.
     """
-    folder, repo_id = Path(folder), _full_name(repo_id)
-    files = _model_files(folder)
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    run = _read(TrainingRun.load, folder, RUN_FILE)
-    scores = _read(Scores.load, folder, SCORES_FILE)
-    scores = replace(scores, model_id=repo_id) if scores else None  # it may have been scored as a folder
-    labels = [name for _, name in sorted(config.get("id2label", {}).items(), key=lambda pair: int(pair[0]))]
-    card = cards.model_card(scores, run, repo_id, labels=labels, remote_code="auto_map" in config)
-    files |= {"README.md": card.encode(), **cards.model_plots(scores, run)}
-    if run:
-        files[RUN_FILE] = cards.redacted((folder / RUN_FILE).read_text(encoding="utf-8")).encode()
-    if scores:
-        files |= _results(scores)
-    stale = (".eval_results/ytaudio", "predictions/", "plots/", SCORES_FILE, "model-", *WEIGHTS)
-    return _publish(repo_id, "model", files, stale, private, message or "Model, card and results", sleep)
+    repo_id = _full_name(repo_id)
+    files = model_files(Path(folder), repo_id)
+    return _publish(repo_id, "model", files, _OF_MODELS, private, message or "Model, card and results", sleep)
 
 
-def _model_files(folder: Path) -> dict[str, Content]:
-    """The files of a transformers model: config, extractor, weights and code."""
-    if not (folder / "config.json").is_file() or not any((folder / name).is_file() for name in WEIGHTS):
-        raise HubError(f"{folder} is not a trained model (config.json and model.safetensors): give a recipe's folder.")
-    if not (folder / "preprocessor_config.json").is_file():
-        raise HubError(f"{folder} has no preprocessor_config.json: save the feature extractor there too.")
-    names = ["config.json", "preprocessor_config.json"]
-    if (folder / WEIGHTS[1]).is_file():
-        parts = json.loads((folder / WEIGHTS[1]).read_text(encoding="utf-8"))["weight_map"].values()
-        names += [WEIGHTS[1], *sorted(set(parts))]
-    else:
-        names.append(WEIGHTS[0])
-    missing = [name for name in names if not (folder / name).is_file()]
-    if missing:
-        raise HubError(f"{folder} lacks {', '.join(missing)}: save the model again.")
-    return {name: folder / name for name in [*names, *(path.name for path in sorted(folder.glob("*.py")))]}
+def add_scores(
+    scores: Scores, repo_id: str, *, message: str | None = None, sleep: Callable[[float], None] = time.sleep
+) -> str:
+    """Add an evaluation to a model that is published and give its address: all in one commit.
 
+    A card that ytaudio wrote is written anew; of any other, only the model-index changes.
 
-def _read(load: Callable, folder: Path, name: str):
-    """A record beside the weights, or None where there is none."""
-    if not (folder / name).is_file():
-        return None
-    try:
-        return load(folder)
-    except (ValueError, TypeError, KeyError) as error:
-        raise HubError(f"{folder / name} cannot be read ({error}): make it again or take it away.") from None
+    Raises:
+        HubError: there is no such model, the Hub refuses or cannot be reached.
+    """
+    with _mend(f"model {repo_id}"):
+        there = HfApi().model_info(repo_id)
+        names = {sibling.rfilename for sibling in there.siblings or []}
 
+        def read(name: str) -> str:
+            return Path(hf_hub_download(repo_id, name, revision=there.sha)).read_text(encoding="utf-8")
 
-def _results(scores: Scores) -> dict[str, Content]:
-    """What travels of an evaluation: every figure, every prediction, and the Hub's own format of results."""
-    files: dict[str, Content] = {
-        SCORES_FILE: scores.to_json().encode(),
-        f"predictions/{scores.split}.parquet": predictions_parquet(scores),
-    }
-    if scores.dataset_revision:
-        name = re.sub(r"[^\w.-]", "-", scores.dataset_id)
-        files[f".eval_results/ytaudio-{name}.yaml"] = cards.eval_results_yaml(scores).encode()
-    return files
+        if "config.json" not in names:
+            raise HubError(f"{repo_id} has no config.json: push the model first, with `ytaudio push model`.")
+        files = result_files(scores)
+        card = read("README.md") if "README.md" in names else ""
+        if card and not cards.is_ours(card):
+            files["README.md"] = cards.with_results(card, scores, repo_id).encode()
+        else:
+            run = TrainingRun.from_json(read(RUN_FILE)) if RUN_FILE in names else None
+            files |= card_files(scores, run, json.loads(read("config.json")), repo_id)
+        _commit(HfApi(), repo_id, "model", files, (), message or f"Results on {scores.dataset_id}", sleep)
+    return f"{constants.ENDPOINT}/{repo_id}"
 
 
 def push_space(
@@ -195,19 +131,8 @@ def push_space(
     Raises:
         HubError: the Hub refuses or cannot be reached.
     """
-    source, repo_id = Path(__file__).parent / "space", _full_name(repo_id)
-    files: dict[str, Content] = {
-        path.relative_to(source).as_posix(): path
-        for path in sorted(source.rglob("*"))
-        if path.is_file() and "__pycache__" not in path.parts and path.name != "__init__.py"
-    }
-    if "app.py" not in files:
-        raise HubError(f"{source} has no app.py: install ytaudio again.")
-    files |= {
-        "README.md": cards.space_card(repo_id, models).encode(),
-        "models.txt": "\n".join(models).encode(),
-    }
-    return _publish(repo_id, "space", files, (), private, message or "Demo", sleep)
+    repo_id = _full_name(repo_id)
+    return _publish(repo_id, "space", space_files(repo_id, models), (), private, message or "Demo", sleep)
 
 
 @contextmanager
@@ -236,7 +161,7 @@ def _full_name(repo_id: str) -> str:
 def _publish(
     repo_id: str,
     repo_type: str,
-    files: Mapping[str, Content],
+    files: Files,
     stale: tuple[str, ...],
     private: bool,
     message: str,
@@ -260,7 +185,7 @@ def _commit(
     api: HfApi,
     repo_id: str,
     repo_type: str,
-    files: Mapping[str, Content],
+    files: Files,
     stale: tuple[str, ...],
     message: str,
     sleep: Callable[[float], None],
@@ -282,10 +207,18 @@ def _commit(
                 for path in known
                 if stale and path.startswith(stale) and path not in files
             ]
-            api.create_commit(repo_id, operations, commit_message=message, repo_type=repo_type, parent_commit=there.sha)
+            with warnings.catch_warnings():  # the client wonders at predictions/*.parquet in a model's repository
+                warnings.filterwarnings("ignore", message="It seems that you are about to commit a data file")
+                api.create_commit(
+                    repo_id, operations, commit_message=message, repo_type=repo_type, parent_commit=there.sha
+                )
             return
-        except (HfHubHTTPError, httpx2.TransportError) as error:
-            status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
-            if attempt == ATTEMPTS or (status is not None and status not in (409, 412, 429) and status < 500):
+        except (HfHubHTTPError, httpx2.TransportError, RuntimeError) as error:
+            # the client wraps what goes wrong in an upload as a RuntimeError
+            cause = error.__cause__ if isinstance(error, RuntimeError) else error
+            if not isinstance(cause, HfHubHTTPError | httpx2.TransportError):
                 raise
+            status = cause.response.status_code if isinstance(cause, HfHubHTTPError) else None
+            if attempt == ATTEMPTS or (status is not None and status not in (409, 412, 429) and status < 500):
+                raise cause from None
             sleep(WAIT_S * 2 ** (attempt - 1))

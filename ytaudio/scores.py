@@ -2,13 +2,11 @@
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import datasets
-import evaluate
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,6 +22,7 @@ from ytaudio.intervals import (
     macro_f1,
     resample,
 )
+from ytaudio.metric import TopicMetric
 
 SCORES_FILE = "scores.json"
 
@@ -220,33 +219,3 @@ def floor_of(description: str, predictions: Sequence[Prediction], labels: Sequen
     found = figures(predictions, labels)
     wanted = {field.name for field in fields(Floor)} & found.keys()
     return Floor(description=description, **{name: found[name] for name in wanted})
-
-
-class TopicMetric(evaluate.Metric):
-    """Accuracy, macro-F1 and F1 by category as an `evaluate` metric that needs no network.
-
-    `TopicMetric().compute(predictions=[...], references=[...], labels=[...])`: classes as numbers, `labels` being their
-    names in order. Macro-F1 is the mean over the classes that occur among predictions or references.
-    """
-
-    def _info(self) -> evaluate.MetricInfo:
-        numbers = datasets.Features({"predictions": datasets.Value("int64"), "references": datasets.Value("int64")})
-        return evaluate.MetricInfo(
-            description="Accuracy, macro-F1 and F1 by category of a classification.",
-            citation="",
-            inputs_description="predictions and references: class numbers; labels: the classes' names in order.",
-            features=numbers,
-        )
-
-    def _compute(
-        self, predictions: Sequence[int], references: Sequence[int], labels: Sequence[str] | None = None
-    ) -> Mapping[str, Any]:
-        size = len(labels) if labels else 1 + max([*predictions, *references])
-        names = labels or [str(number) for number in range(size)]
-        counts = counts_of(range(len(references)), references, predictions, len(references), size).sum(axis=0)
-        by_label = {name: round(float(score), 6) for name, score in zip(names, f1(counts), strict=True)}
-        return {
-            "accuracy": round(float(accuracy(counts)), 6),
-            "macro_f1": round(float(macro_f1(counts)), 6),
-            "f1_by_category": {name: score for name, score in by_label.items() if not np.isnan(score)},
-        }

@@ -96,7 +96,12 @@ class TrainingRun:
     @classmethod
     def load(cls, folder: str | Path) -> "TrainingRun":
         """Read training_run.json of a model folder."""
-        read = json.loads((Path(folder) / RUN_FILE).read_text())
+        return cls.from_json((Path(folder) / RUN_FILE).read_text())
+
+    @classmethod
+    def from_json(cls, text: str) -> "TrainingRun":
+        """What training_run.json holds."""
+        read = json.loads(text)
         return cls(**{**read, "labels": tuple(read["labels"]), "history": tuple(read["history"])})
 
 

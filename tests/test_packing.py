@@ -1,0 +1,99 @@
+import json
+import re
+
+import pyarrow.parquet as pq
+import pytest
+from making import LABELS, dataset_folder, model_folder, scores_of, write_report
+
+from ytaudio.packing import HubError, dataset_files, model_files, result_files, space_files
+
+TEST = "data/test-00000-of-00001.parquet"
+
+
+def test_a_build_packs_from_its_folder_and_from_the_dataset_in_it(tmp_path):
+    folder = dataset_folder(tmp_path)
+    assert dataset_files(folder, "a/b") == dataset_files(folder / "dataset", "a/b")
+    (folder / "dataset" / "data" / "notes.txt").write_text("not data")
+    assert sorted(name for name in dataset_files(folder, "a/b") if name.startswith("data/")) == [
+        TEST,
+        "data/train-00000-of-00001.parquet",
+        "data/validation-00000-of-00001.parquet",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("break_it", "sentence"),
+    [
+        (lambda d: (d / "report.json").unlink(), "report.json cannot be read"),
+        (lambda d: (d / "report.json").write_text("{"), "report.json cannot be read"),
+        (lambda d: (d / TEST).write_bytes(b"PAR1"), "cannot be read as Parquet"),
+        (lambda d: (d / TEST).unlink(), "holds 36 clips and its report tells of 48"),
+        (lambda d: (d / TEST).rename(d / "data" / "test-00001-of-00002.parquet"), "lacks a part of the split test"),
+        (lambda d: (d / TEST).rename(d / "data" / "test.parquet"), "is not a file of a dataset"),
+        (lambda d: pq.write_table(pq.read_table(d / TEST, columns=["audio"]), d / TEST), "is not a file of a dataset"),
+        (lambda d: (d / "data").rename(d / "elsewhere"), "holds no dataset"),
+        (lambda d: write_report(d, clips=0), "its report tells of 0"),
+    ],
+)
+def test_a_dataset_that_is_not_whole_is_one_sentence(tmp_path, break_it, sentence):
+    folder = dataset_folder(tmp_path)
+    break_it(folder / "dataset")
+    with pytest.raises(HubError, match=re.escape(sentence)) as refused:
+        dataset_files(folder, "a/b")
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "preprocessor_config.json"])
+def test_a_model_that_is_not_whole_is_one_sentence(tmp_path, name):
+    folder = model_folder(tmp_path)
+    (folder / name).unlink()
+    with pytest.raises(HubError, match=re.escape(name)):
+        model_files(folder, "a/b")
+
+
+def test_a_model_in_parts_needs_every_part(tmp_path):
+    from transformers import AutoModelForAudioClassification
+
+    folder = model_folder(tmp_path / "whole")
+    AutoModelForAudioClassification.from_pretrained(folder).save_pretrained(tmp_path / "parts", max_shard_size="5KB")
+    (folder / "preprocessor_config.json").rename(tmp_path / "parts" / "preprocessor_config.json")
+    parts = sorted(path.name for path in (tmp_path / "parts").glob("model-*.safetensors"))
+    assert len(parts) > 1 and set(parts) < set(model_files(tmp_path / "parts", "a/b"))
+    (tmp_path / "parts" / parts[1]).unlink()
+    with pytest.raises(HubError, match=f"lacks {parts[1]}"):
+        model_files(tmp_path / "parts", "a/b")
+
+
+@pytest.mark.parametrize("name", ["scores.json", "training_run.json"])
+def test_a_record_that_cannot_be_read_is_one_sentence(tmp_path, name):
+    folder = model_folder(tmp_path)
+    (folder / name).write_text("{}")
+    with pytest.raises(HubError, match=f"{re.escape(name)} cannot be read"):
+        model_files(folder, "a/b")
+
+
+def test_checkpoints_and_the_trainers_own_files_stay_at_home(tmp_path):
+    folder = model_folder(tmp_path)
+    (folder / "checkpoint-10").mkdir()
+    (folder / "checkpoint-10" / "model.safetensors").write_bytes(b"x")
+    (folder / "training_args.bin").write_bytes(b"x")
+    assert set(model_files(folder, "a/b")) == {
+        *("config.json", "model.safetensors", "preprocessor_config.json", "training_run.json"),
+        *("README.md", "plots/training.png"),
+    }
+
+
+def test_scores_of_a_folder_are_published_under_the_models_own_name(tmp_path):
+    folder = model_folder(tmp_path)
+    scores_of([0, 1], [0, 1], model="runs/here").save(folder)
+    assert json.loads(model_files(folder, "a/b")["scores.json"])["model_id"] == "a/b"
+
+
+def test_results_on_a_folder_name_no_leaderboard():
+    assert not any(".eval_results" in name for name in result_files(scores_of([0], [0], dataset_revision="")))
+    assert any(".eval_results" in name for name in result_files(scores_of([0], [0], labels=LABELS)))
+
+
+def test_the_demo_names_its_models_one_a_line():
+    files = space_files("a/demo", ["a/b", "c/d"])
+    assert files["models.txt"] == b"a/b\nc/d" and "app.py" in files and "__init__.py" not in files
