@@ -73,7 +73,7 @@ def test_a_leaderboard_ranks_the_models_of_a_dataset(alice, bob):
     alice.upload_file(
         path_or_fileobj=b"name: bench\n", path_in_repo="eval.yaml", repo_id="alice/bench", repo_type="dataset"
     )
-    for name, value, private, card in (("low", 0.5, False, ""), ("high", 0.9, False, "a/b"), ("hidden", 1.0, True, "")):
+    for name, value, private, card in (("low", 0.5, False, ""), ("high", 0.9, False, "a/b"), ("unseen", 1.0, True, "")):
         alice.create_repo(f"alice/{name}", private=private)
         result = f"- dataset: {{id: alice/bench, task_id: t}}\n  value: {value}\n"
         files = [CommitOperationAdd(".eval_results/r.yaml", result.encode())]

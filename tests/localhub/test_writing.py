@@ -221,9 +221,3 @@ def test_cards_are_checked_and_pushed(alice, own_hub, repo, hub):
     assert ModelCard.load(name).data.license == "mit"
     metadata_update(name, {"pipeline_tag": "audio-classification"})
     assert HfApi().model_info(name).pipeline_tag == "audio-classification"
-
-
-def test_pull_requests_are_refused_plainly(alice, repo):
-    with pytest.raises(BadRequestError, match="no pull requests"):
-        alice.upload_file(path_or_fileobj=b"1", path_in_repo="a", repo_id=repo, create_pr=True)
-    assert list(alice.get_repo_discussions(repo)) == []

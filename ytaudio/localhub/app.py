@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ytaudio.localhub import large, managing, pages, reading, writing
+from ytaudio.localhub import discussions, large, managing, pages, reading, writing
 from ytaudio.localhub.accounts import Accounts
 from ytaudio.localhub.store import Store
 from ytaudio.localhub.web import Call, Handler, endpoint, streaming
@@ -30,8 +30,14 @@ _API: list[tuple[str, str, Handler]] = [
     ("PUT", f"{_REPO_API}/settings", managing.change_settings),
     ("GET", f"{_REPO_API}/auth-check", managing.check_read),
     ("GET", f"{_REPO_API}/auth-check/write", managing.check_write),
-    ("GET", f"{_REPO_API}/discussions", managing.no_discussions),
-    ("POST", f"{_REPO_API}/discussions", managing.refuse_discussion),
+    ("GET", f"{_REPO_API}/discussions", discussions.find_all),
+    ("POST", f"{_REPO_API}/discussions", discussions.create),
+    ("GET", f"{_REPO_API}/discussions/{{number}}", discussions.details),
+    ("POST", f"{_REPO_API}/discussions/{{number}}/comment", discussions.comment),
+    ("POST", f"{_REPO_API}/discussions/{{number}}/comment/{{comment}}/{{action}}", discussions.edit_comment),
+    ("POST", f"{_REPO_API}/discussions/{{number}}/title", discussions.rename),
+    ("POST", f"{_REPO_API}/discussions/{{number}}/status", discussions.change_status),
+    ("POST", f"{_REPO_API}/discussions/{{number}}/merge", discussions.merge),
     ("POST", f"{_REPO_API}/duplicate", managing.duplicate),
     ("GET", f"{_REPO_API}/revision/{{revision}}", reading.about),
     ("GET", f"{_REPO_API}/refs", reading.refs),

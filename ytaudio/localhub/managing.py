@@ -214,18 +214,6 @@ def check_write(call: Call) -> Response:
     return answer({"success": True})
 
 
-def no_discussions(call: Call) -> Response:
-    """GET .../discussions: there are none here."""
-    call.repo()
-    return answer({"discussions": [], "count": 0, "start": 0, "numClosedDiscussions": 0})
-
-
-def refuse_discussion(call: Call) -> Response:
-    """POST .../discussions: said plainly rather than kept and lost."""
-    call.repo()
-    raise bad_request("This Hub has no discussions and no pull requests: commit to a branch instead.")
-
-
 def unknown(call: Call) -> Response:
     """Every other address under /api; a repo id without a namespace is a repo that is not here."""
     parts = call.path["rest"].split("/")

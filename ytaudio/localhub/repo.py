@@ -115,30 +115,34 @@ class Repo:
         commit = self._record(tree, (), "initial commit", "", author, {})
         self.save_refs({"heads": {MAIN: commit.id}, "tags": {}, "pulls": {}})
 
-    def extend(
-        self,
-        branch: str,
-        operations: list[Operation],
-        *,
-        title: str,
-        message: str,
-        author: str,
-        parent: str | None = None,
-    ) -> Commit:
+    def _head(self, refs: dict[str, dict[str, str]], branch: str) -> tuple[str, str]:
+        """Where a branch's (or a pull request's) head is kept in the refs: (kind, name)."""
+        branch = branch.removeprefix("refs/heads/")
+        place = ("pulls", branch.removeprefix("refs/pr/")) if branch.startswith("refs/pr/") else ("heads", branch)
+        if place[1] not in refs[place[0]]:
+            raise revision_not_found(branch)
+        return place
+
+    def check_parent(self, branch: str, parent: str | None) -> None:
+        """Nothing, when `parent` (an id, or the beginning of one) is the head of the branch, or is None.
+
+        Raises:
+            HubError: 412, or RevisionNotFound for what is no branch.
+        """
+        refs = self.refs()
+        kind, name = self._head(refs, branch)
+        if parent and not refs[kind][name].startswith(parent.lower()):
+            raise HubError(412, "A commit has happened since. Please refresh and try again.")
+
+    def extend(self, branch: str, operations: list[Operation], *, title: str, message: str, author: str) -> Commit:
         """Add a commit to a branch; a tree that stays the same adds none. Call it under the repo's lock.
 
         Raises:
-            HubError: RevisionNotFound for what is no branch, 412 when `parent` is not the branch's head, and what
-                `history.apply` raises.
+            HubError: RevisionNotFound for what is no branch, and what `history.apply` raises.
         """
         refs = self.refs()
-        branch = branch.removeprefix("refs/heads/")
-        kind, name = ("pulls", branch.removeprefix("refs/pr/")) if branch.startswith("refs/pr/") else ("heads", branch)
-        if name not in refs[kind]:
-            raise revision_not_found(branch)
+        kind, name = self._head(refs, branch)
         head = self.commit(refs[kind][name])
-        if parent and not head.id.startswith(parent.lower()):
-            raise HubError(412, "A commit has happened since. Please refresh and try again.")
         before = self.tree(head)
         after = apply(before, operations)
         if after == before:

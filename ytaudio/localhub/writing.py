@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ytaudio.localhub import cards, large
+from ytaudio.localhub import cards, discussions, large
 from ytaudio.localhub.errors import HubError, bad_request, revision_not_found
 from ytaudio.localhub.history import (
     DeleteFile,
@@ -21,6 +21,7 @@ from ytaudio.localhub.history import (
     Operation,
     Put,
     Tree,
+    apply,
     blob_id,
     check_path,
     lfs_entry,
@@ -69,10 +70,6 @@ def _announced(item: Any) -> tuple[str, int, bytes]:
 async def commit(call: Call) -> Response:
     """POST .../commit/{revision}: the lines of a commit (ndjson), added to the branch as a whole or not at all."""
     repo = await run_in_threadpool(call.repo, write=True)
-    if call.request.query_params.get("create_pr") in ("1", "true", "True"):
-        raise HubError(
-            400, "This Hub has no pull requests: commit to a branch (create_branch) instead of create_pr=True."
-        )
     header, operations = await _read_commit(call, repo)
     if header is None:
         raise bad_request("A commit needs a header line.")
@@ -104,18 +101,18 @@ async def _read_commit(call: Call, repo: Repo) -> tuple[dict[str, Any] | None, l
 
 
 def _add(call: Call, repo: Repo, title: str, header: dict[str, Any], operations: list[Operation]) -> Response:
-    parent = header.get("parentCommit")
+    parent, description, user = header.get("parentCommit"), str(header.get("description") or ""), call.signed_in()
+    address = f"{call.base}/{web_prefix(repo.kind)}{repo.id}"
     with call.store.changing(repo):
-        made = repo.extend(
-            call.revision(),
-            operations,
-            title=title,
-            message=str(header.get("description") or ""),
-            author=call.signed_in(),
-            parent=str(parent) if parent else None,
-        )
-    url = f"{call.base}/{web_prefix(repo.kind)}{repo.id}/commit/{made.id}"
-    return answer({"success": True, "commitOid": made.id, "commitUrl": url, "hookOutput": ""})
+        branch, pull = call.revision(), None
+        repo.check_parent(branch, str(parent) if parent else None)
+        if call.flag("create_pr"):
+            apply(repo.tree(repo.resolve(branch)), operations)  # what cannot be committed opens no pull request
+            pull = discussions.open_pull(repo, branch, title=title, description=description, author=user, status="open")
+            branch = f"refs/pr/{pull['num']}"
+        made = repo.extend(branch, operations, title=title, message=description, author=user)
+    found = {"success": True, "commitOid": made.id, "commitUrl": f"{address}/commit/{made.id}", "hookOutput": ""}
+    return answer(found | ({"pullRequestUrl": f"{address}/discussions/{pull['num']}"} if pull else {}))
 
 
 async def _lines(request: Request) -> AsyncIterator[bytes]:
