@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow
 import torch
 from datasets import Audio, ClassLabel, DatasetDict, IterableDatasetDict, load_dataset
-from datasets.exceptions import DataFilesNotFoundError, DatasetNotFoundError
+from datasets.exceptions import DatasetGenerationError
 from huggingface_hub import HfApi
 
 from ytaudio.clips import MINIMUM_S, SAMPLING_RATE, decode, frames, repeat_to, resample
@@ -54,8 +55,11 @@ def open_dataset(name: str | Path, revision: str | None = None) -> tuple[Dataset
         sha = "" if is_local(name) else HfApi().dataset_info(name, revision=revision).sha or ""
         try:
             dataset = load_dataset(name, revision=sha or None)
-        except (DataFilesNotFoundError, DatasetNotFoundError) as error:
+        except FileNotFoundError as error:  # as datasets' own errors are, for an empty repository or folder
             raise DatasetError(f"{name} holds no data that datasets can read: publish Parquet files in it.") from error
+        except (DatasetGenerationError, pyarrow.ArrowInvalid) as error:
+            said = " ".join(str(error.__cause__ or error).split())
+            raise DatasetError(f"The data of {name} cannot be read ({said[:160]}): publish it again.") from error
     if isinstance(dataset, IterableDatasetDict) or not isinstance(dataset, DatasetDict):
         raise DatasetError(f"{name} has no splits: publish it with train, validation and test.")
     labels = _check_columns(name, dataset)
