@@ -106,6 +106,25 @@ def test_validation_is_scored_where_there_is_no_test_and_a_class_may_be_absent(m
         score_model(str(model), str(data), split="test")
 
 
+def test_a_model_that_answers_nan_is_not_given_a_score(data, tmp_path):
+    network = AutoModelForAudioClassification.from_pretrained(model_folder(tmp_path))
+    network.classifier.bias.data[0] = float("nan")
+    network.save_pretrained(tmp_path)
+    with pytest.raises(UserError, match="NaN"):
+        score_model(str(tmp_path), str(data), floors=False)
+
+
+def test_our_own_cnn_is_scored_without_trusting_code(data, tmp_path):
+    from transformers import Wav2Vec2FeatureExtractor
+
+    from ytaudio.models import SpectrogramCNNConfig, SpectrogramCNNForAudioClassification
+
+    config = SpectrogramCNNConfig(width=4, id2label=dict(enumerate(LABELS)))
+    SpectrogramCNNForAudioClassification(config).save_pretrained(tmp_path)
+    Wav2Vec2FeatureExtractor().save_pretrained(tmp_path)
+    assert score_model(str(tmp_path), str(data), floors=False).crop_seconds == 5.0, "what it is where nothing is said"
+
+
 def test_clips_shorter_than_the_crop_are_heard(model, data):
     assert score_model(str(model), str(data), crop_seconds=3, floors=False).crop_seconds == 3
 

@@ -234,6 +234,7 @@ def model_card(
         run=run,
         label_list=_listed(labels),
         usage=_usage(repo_id, remote_code),
+        remote_code=remote_code,
         crop_seconds=run.crop_seconds if run else scores.crop_seconds if scores else CROP_S,
         dataset_link=_dataset_link(scores.dataset_id, scores.dataset_revision) if scores else "",
         training_link=_dataset_link(run.dataset_id, run.dataset_revision) if run else "",

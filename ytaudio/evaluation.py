@@ -69,7 +69,8 @@ def score_model(
         floors: work out the floors as well; they need the split "train".
 
     Raises:
-        UserError: no such split, labels that do not cover the dataset's, a dataset or model that cannot be read.
+        UserError: no such split, labels that do not cover the dataset's, a dataset or model that cannot be read, a
+            model that answers NaN.
     """
     dataset, sha, labels = open_dataset(dataset_name, revision)
     names, split = tuple(labels), _split(dataset_name, dataset, split)
@@ -79,6 +80,8 @@ def score_model(
     started = time.monotonic()
     collator = ClipCollator(extractor, seconds)
     heard = _listen(network, collator, encoded_clips(dataset[split]), crops, batch_size)[:, columns]
+    if not np.isfinite(heard).all():
+        raise UserError(f"{model} answers some clips with no number (NaN): train it again, at a lower learning rate.")
     predictions = by_video(keys_of(dataset[split]), heard / heard.sum(axis=1, keepdims=True), names)
     took = time.monotonic() - started
     return Scores(
