@@ -36,13 +36,13 @@ from ytaudio.training import (
     compute_metrics,
     freeze,
     hardware,
-    last_checkpoint,
     load_classifier,
     open_dataset,
     parse_mapping,
     parse_settings,
     progress_bars,
     remove_checkpoints,
+    resume_point,
     revision_of,
     versions,
 )
@@ -100,6 +100,7 @@ def read_settings(argv: Sequence[str]) -> tuple[RunArguments, FinetuneArguments,
         raise SettingsError("Where shall the model go? Give --output_dir FOLDER.")
     if args.hub_token:
         raise SettingsError("A token in the settings would be published with them: set HF_TOKEN instead of hub_token.")
+    resume_point(args.resume_from_checkpoint, args.output_dir)  # refused now rather than after loading
     if args.push_to_hub and not args.hub_model_id:
         raise SettingsError("Where shall the model be published? Give --hub_model_id USER/MODEL with --push_to_hub.")
     if run.crop_seconds <= 0:
@@ -165,15 +166,14 @@ def make_trainer(
 def train(run: RunArguments, args: FinetuneArguments, trainer: ClipTrainer) -> float:
     """Train from the last checkpoint, if there is one, to the end: the wall time in seconds."""
     output = Path(args.output_dir)
-    wanted = args.resume_from_checkpoint
     if trainer.is_world_process_zero():
         if run.overwrite:
             remove_checkpoints(output)
         for name in (RUN_FILE, "scores.json"):  # of an earlier training: they must not vouch for this one
             (output / name).unlink(missing_ok=True)
     trainer.accelerator.wait_for_everyone()
-    checkpoint = last_checkpoint(output) if wanted == "auto" else None if wanted in (None, "none") else wanted
-    if checkpoint:
+    checkpoint = resume_point(args.resume_from_checkpoint, output)
+    if checkpoint and trainer.is_world_process_zero():
         print(f"going on from {checkpoint}")
     began = time.monotonic()
     trainer.train(resume_from_checkpoint=checkpoint)

@@ -60,6 +60,7 @@ __all__ = [
     "parse_settings",
     "progress_bars",
     "remove_checkpoints",
+    "resume_point",
     "revision_of",
     "trained_crop_seconds",
     "versions",
@@ -211,6 +212,21 @@ def last_checkpoint(folder: str | Path) -> str | None:
             continue
         return str(checkpoint)
     return None
+
+
+def resume_point(wanted: str | None, folder: str | Path) -> str | None:
+    """The checkpoint to go on from: "auto" is the last one of a folder if any, "none" (or None) is none.
+
+    Raises:
+        SettingsError: another word that is no checkpoint's folder.
+    """
+    if wanted == "auto":
+        return last_checkpoint(folder)
+    if wanted in (None, "none"):
+        return None
+    if not (Path(str(wanted)) / "trainer_state.json").is_file():
+        raise SettingsError(f"There is no checkpoint at {wanted}: give a checkpoint's folder, auto or none.")
+    return wanted
 
 
 def remove_checkpoints(folder: str | Path) -> None:

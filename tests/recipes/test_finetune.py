@@ -1,0 +1,182 @@
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from huggingface_hub import HfApi
+from making import LABELS, dataset_folder
+from safetensors.torch import load_file
+from test_checkpoints import TINY_WAV2VEC2
+
+from ytaudio.scores import Scores
+from ytaudio.training import RUN_FILE, TrainingRun, load_for_inference
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+TINY = ["--model_config", json.dumps({"width": 4, "hidden_size": 8}), "--crop_seconds", "1", "--use_cpu"]
+
+
+@pytest.fixture(scope="module")
+def finetune():
+    spec = importlib.util.spec_from_file_location("finetune", RECIPES / "finetune.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["finetune"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def published(hub, tmp_path_factory) -> tuple[str, str]:
+    """A dataset on the Hub and its commit."""
+    folder = dataset_folder(tmp_path_factory.mktemp("data"), {"train": 6, "validation": 3, "test": 6}) / "dataset"
+    api = HfApi()
+    repo = api.create_repo("tester/tones", repo_type="dataset", private=True, exist_ok=True).repo_id
+    return repo, api.upload_folder(repo_id=repo, repo_type="dataset", folder_path=folder).oid
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory) -> str:
+    videos = {"train": 6, "validation": 3, "test": 3}
+    return str(dataset_folder(tmp_path_factory.mktemp("data"), videos, seconds=1.5) / "dataset")
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_run_ends_trained_scored_and_published_and_again_is_not_trained_again(
+    finetune, published, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)  # the YAML is found although no recipes/ is here
+    repo, commit = published
+    argv = ["recipes/spectrogram_cnn.yaml", "--dataset_name", repo, "--output_dir", "run", "--num_train_epochs", "2"]
+    argv += [*TINY, "--push_to_hub", "--hub_model_id", "tester/tones-cnn"]
+    finetune.main(argv)
+    out, err = capsys.readouterr()
+    assert "test: accuracy" in out and "published http" in out and "it/s" not in out + err
+
+    run = TrainingRun.load("run")
+    assert (run.dataset_id, run.dataset_revision) == (repo, commit)
+    assert (run.base_model, run.base_revision, run.labels) == ("spectrogram_cnn", "", LABELS)
+    assert run.settings["learning_rate"] == 1e-3 and run.settings["num_train_epochs"] == 2
+    assert run.crop_seconds == run.settings["crop_seconds"] == 1
+    assert not {"output_dir", "push_to_hub", "hub_model_id"} & run.settings.keys()
+    assert run.command.startswith("accelerate launch recipes/finetune.py recipes/spectrogram_cnn.yaml --dataset_name")
+    assert sum("eval_macro_f1" in entry for entry in run.history) == 2
+    assert run.parameters == run.trainable_parameters == load_for_inference("run")[0].num_parameters()
+
+    scores = Scores.load("run")
+    assert (scores.split, scores.dataset_revision, scores.videos) == ("test", commit, 6)
+    info = HfApi().model_info("tester/tones-cnn")
+    assert info.private and {"spectrogram_cnn.py", RUN_FILE} <= {sibling.rfilename for sibling in info.siblings}
+    assert not any("checkpoint" in s.rfilename or s.rfilename == "training_args.bin" for s in info.siblings)
+    model, _ = load_for_inference("tester/tones-cnn")
+    assert same(model.state_dict(), weights(tmp_path / "run"))
+
+    before = weights(tmp_path / "run")
+    finetune.main([arg for arg in argv if arg != "--push_to_hub"])
+    assert "holds this training already" in capsys.readouterr().out
+    assert same(weights(tmp_path / "run"), before)
+
+
+def test_a_run_cut_short_goes_on_and_ends_as_if_it_had_not_been(finetune, local, tmp_path, capsys):
+    def launch(folder, epochs, *more):
+        argv = ["spectrogram_cnn.yaml", "--dataset_name", local, "--output_dir", str(tmp_path / folder)]
+        argv += ["--lr_scheduler_type", "constant", "--warmup_steps", "0", "--num_train_epochs", str(epochs)]
+        finetune.main([*argv, *TINY, "--metric_for_best_model", "loss", "--no_greater_is_better", *more])
+        return capsys.readouterr().out
+
+    assert "going on" not in launch("whole", 3)
+    launch("cut", 2)
+    (tmp_path / "cut" / "checkpoint-9999").mkdir()  # as a kill in the middle of saving leaves it
+    assert "going on from" in launch("cut", 3)
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "cut"))
+    assert "going on" not in launch("cut", 3, "--overwrite")
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "cut"))
+
+
+def test_training_stops_early_and_keeps_the_best_epoch(finetune, local, tmp_path):
+    argv = ["spectrogram_cnn.yaml", "--dataset_name", local, "--output_dir", str(tmp_path), *TINY]
+    finetune.main([*argv, "--learning_rate", "0", "--early_stopping_patience", "2", "--num_train_epochs", "9"])
+    run = TrainingRun.load(tmp_path)
+    assert max(entry["epoch"] for entry in run.history) == 3, "the first epoch and two that were no better"
+
+
+def test_accelerate_launches_it_from_anywhere_with_wav2vec2(local, tmp_path):
+    # The small wav2vec2 is of random weights: wav2vec2 is a model type here, not a checkpoint.
+    argv = [str(RECIPES / "wav2vec2.yaml"), "--dataset_name", local, "--output_dir", "run", "--max_steps", "1"]
+    argv += ["--model_name_or_path", "wav2vec2", "--model_config", json.dumps(TINY_WAV2VEC2), "--crop_seconds", "1"]
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "1", "--cpu"]
+    done = subprocess.run(
+        [*command, str(RECIPES / "finetune.py"), *argv], cwd=tmp_path, capture_output=True, text=True, env=os.environ
+    )
+    assert done.returncode == 0, done.stderr
+    assert "test: accuracy" in done.stdout and "it/s" not in done.stdout + done.stderr
+    run = TrainingRun.load(tmp_path / "run")
+    assert run.settings["freeze"] == "feature_encoder" and 0 < run.trainable_parameters < run.parameters
+    assert load_for_inference(tmp_path / "run")[0].config.model_type == "wav2vec2"
+
+
+@pytest.mark.parametrize(
+    "changes, says",
+    [
+        (["--dataset_name", "tester/nothing-here"], "is not on"),
+        (["--dataset_name", "no/such/folder"], "There is no folder"),
+        (["--dataset_revision", "v9"], "no such revision"),
+        (["--model_name_or_path", "tester/nothing-here"], "is not on"),
+        (["--model_name_or_path", "bert", "--model_config", "{}"], "is not an audio classifier"),
+        (["--model_config", '{"widht": 8}'], "no setting widht"),
+        (["--model_config", "wide"], "give JSON"),
+        (["--freeze", "everything"], "choose one of"),
+        (["--learning_rat", "1"], "did you mean learning_rate?"),
+        (["--learning_rate", "fast"], "invalid float"),
+        (["--output_dir", ""], "--output_dir"),
+        (["--crop_seconds", "0"], "above 0"),
+        (["--push_to_hub"], "--hub_model_id"),
+        (["--hub_token", "hf_secret"], "HF_TOKEN"),
+        (["--resume_from_checkpoint", "nowhere"], "There is no checkpoint"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ",
+)
+def test_a_mistake_is_one_sentence_and_exit_code_2(finetune, published, tmp_path, capsys, changes, says):
+    argv = ["spectrogram_cnn.yaml", "--dataset_name", published[0], "--output_dir", str(tmp_path / "run"), *TINY]
+    with pytest.raises(SystemExit) as left:
+        finetune.main([*argv, *changes])
+    assert left.value.code == 2
+    err = capsys.readouterr().err
+    assert says in err and err.count("\n") == 1 and "hf_secret" not in err
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_a_dataset_without_validation_is_refused(finetune, tmp_path, capsys):
+    data = dataset_folder(tmp_path, {"train": 3, "test": 3}) / "dataset"
+    with pytest.raises(SystemExit) as left:
+        finetune.main(["spectrogram_cnn.yaml", "--dataset_name", str(data), "--output_dir", str(tmp_path / "run")])
+    assert left.value.code == 2 and "has no validation split" in capsys.readouterr().err
+
+
+def test_a_refused_token_is_told_before_training(finetune, local, hub, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "none"))
+    monkeypatch.setenv("HF_TOKEN", "hf_wrong")
+    argv = ["spectrogram_cnn.yaml", "--dataset_name", local, "--output_dir", str(tmp_path / "run"), *TINY]
+    with pytest.raises(SystemExit) as left:
+        finetune.main([*argv, "--push_to_hub", "--hub_model_id", "tester/never"])
+    assert left.value.code == 2 and "refused the token" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("recipe", ["wav2vec2", "spectrogram_cnn"])
+def test_every_line_of_the_published_settings_is_a_setting_of_the_right_type(finetune, recipe, tmp_path):
+    argv = [f"{recipe}.yaml", "--dataset_name", "a/b", "--output_dir", str(tmp_path)]
+    run, args, settings = finetune.read_settings(argv)
+    assert isinstance(args.learning_rate, float) and 0 < args.warmup_steps < 1
+    assert args.load_best_model_at_end and args.metric_for_best_model == "macro_f1" and args.greater_is_better
+    assert settings["learning_rate"] == args.learning_rate and json.loads(json.dumps(settings)) == settings
+    assert (run.model_name_or_path == "spectrogram_cnn") == (recipe == "spectrogram_cnn")
