@@ -32,19 +32,22 @@ class _Quiet:
 _thread = threading.local()
 
 
-def youtube_dl(access: Access | None = None) -> YoutubeDL:
-    """This thread's YoutubeDL for an access, made once (130 ms) and reused; None is the one it used last."""
+def youtube_dl(access: Access) -> YoutubeDL:
+    """This thread's YoutubeDL for an access, made once (130 ms) and reused."""
     known: dict[Access, YoutubeDL] = _thread.__dict__.setdefault("known", {})
-    access = access or getattr(_thread, "last", None) or Access()
-    _thread.last = access
     if access not in known:
         known[access] = YoutubeDL(_options(access))
     return known[access]
 
 
-def last_access() -> Access:
-    """The access this thread used last, or the default one."""
-    return getattr(_thread, "last", None) or Access()
+def remember(access: Access) -> None:
+    """Note the access with which this thread located a video, for reading it with the same."""
+    _thread.located_with = access
+
+
+def remembered() -> Access:
+    """The access with which this thread last located a video, or the default one."""
+    return getattr(_thread, "located_with", None) or Access()
 
 
 def _options(access: Access) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import soxr
 from av.container import InputContainer
 from yt_dlp import YoutubeDL
 
-from .access import Access, last_access, youtube_dl
+from .access import Access, remembered, youtube_dl
 from .kinds import Failure, Media, Reason
 from .ranges import RangeFile, StreamError
 
@@ -64,21 +64,30 @@ class Reader:
     def __init__(self, media: Media, source: RangeFile | BinaryIO) -> None:
         self._media, self._source = media, source
         self._ranges = source if isinstance(source, RangeFile) else None
-        self._container: InputContainer = av.open(source, mode="r", metadata_errors="ignore")
-        try:
-            audio = self._container.streams.best("audio")
-            if not isinstance(audio, av.AudioStream) or audio.time_base is None:
-                raise StreamError(Reason.NO_AUDIO, "the file holds no sound")
-            self._stream, self._tick_s = audio, float(audio.time_base)
-            for stream in self._container.streams:
-                if stream is not audio:
-                    stream.discard = av.stream.Discard.all
-            # a file may begin late by its own clock; Opus begins a few milliseconds early, and those are not heard
-            self._origin_s = max(0.0, (audio.start_time or 0) * self._tick_s)
-            self._index = self._read_index() if self._ranges else None
-        except BaseException:
+        self._open()
+        self._fresh = True
+        self._index = self._read_index() if self._ranges else None
+        if self._ranges and self._ranges.failure:
+            self.close()
+            raise self._ranges.failure
+
+    def _open(self) -> None:
+        """Open the file at its beginning; the header's bytes are fetched the first time only."""
+        self._source.seek(0)
+        # without "fastseek" an MP3 of variable rate would be read from its beginning to each window
+        self._container: InputContainer = av.open(
+            self._source, mode="r", options={"fflags": "fastseek"}, metadata_errors="ignore"
+        )
+        audio = self._container.streams.best("audio")
+        if not isinstance(audio, av.AudioStream) or audio.time_base is None:
             self._container.close()
-            raise
+            raise StreamError(Reason.NO_AUDIO, "the file holds no sound")
+        self._stream, self._tick_s = audio, float(audio.time_base)
+        for stream in self._container.streams:
+            if stream is not audio:
+                stream.discard = av.stream.Discard.all
+        # a file may begin late by its own clock; Opus begins a few milliseconds early, and those are not heard
+        self._origin_s = max(0.0, (audio.start_time or 0) * self._tick_s)
 
     @property
     def bytes_read(self) -> int:
@@ -102,6 +111,11 @@ class Reader:
         begin_s = max(0.0, window.start_s - MARGIN_S)
         end_s = window.start_s + window.seconds + MARGIN_S
         try:
+            if not self._fresh:
+                # a new demuxer and decoder for every window (milliseconds): what was read before leaves no trace in it
+                self._container.close()
+                self._open()
+            self._fresh = False
             rate, waveform = self._decode(begin_s, end_s)
         except (StreamError, av.FFmpegError) as error:
             return _failure(self._media, self._ranges, error)
@@ -129,13 +143,19 @@ class Reader:
     def _decode(self, begin_s: float, end_s: float) -> tuple[int, np.ndarray]:
         """The source's rate in Hz and its sound between two times: float32 (samples,)."""
         self._seek(max(0.0, begin_s - WARM_UP_S), end_s)
-        rate = self._stream.codec_context.sample_rate
-        wanted = round(end_s * rate) - round(begin_s * rate)
-        heard = np.zeros(wanted, dtype=np.float32)
+        rate, wanted, filled = SAMPLING_RATE, 0, 0
+        heard = np.zeros(0, dtype=np.float32)
         cursor: int | None = None  # where the next frame goes, in samples from begin_s
-        filled = 0
         for frame in self._frames(begin_s - WARM_UP_S):
+            if (
+                not wanted
+            ):  # a frame knows the true rate; a header may name half of it (AAC's spectral band replication)
+                rate = frame.sample_rate
+                wanted = round(end_s * rate) - round(begin_s * rate)
+                heard = np.zeros(wanted, dtype=np.float32)
             place = round((float(frame.pts or 0) * self._tick_s - self._origin_s) * rate) - round(begin_s * rate)
+            if cursor is None and place + frame.samples <= 0 < begin_s:
+                continue  # warming up; a decoder's very first frame may be cut and its time stamp rounded
             if cursor is None or abs(place - cursor) > _GAP_S * rate:
                 cursor = place
             samples = _mono(frame)
@@ -152,22 +172,31 @@ class Reader:
         planned = self._index.range(first_s, last_s) if self._index else None
         if self._ranges and planned:
             self._ranges.expect(*planned)
-        target = int((first_s + self._origin_s) / self._tick_s)
-        self._container.seek(target, stream=self._stream)
+        if first_s > 0:  # a seek to 0 would lose what Opus brings a few milliseconds before it
+            self._container.seek(int((first_s + self._origin_s) / self._tick_s), stream=self._stream)
         length_s = self._media.duration_s or self.duration_s
         if self._ranges and not planned and self._ranges.size and length_s:
             place = self._ranges.tell()
             self._ranges.expect(place, place + int(1.1 * (last_s - first_s) * self._ranges.size / length_s) + 32_768)
 
     def _frames(self, from_s: float) -> Iterator[av.AudioFrame]:
-        """Decoded frames from a time on; a packet that cannot be decoded leaves a gap."""
+        """Decoded frames from a time on; a packet that cannot be decoded leaves a gap.
+
+        Raises:
+            InvalidDataError: no packet could be decoded.
+        """
+        good, broken = 0, None
         for packet in self._container.demux(self._stream):
             if packet.pts is not None and packet.pts * self._tick_s - self._origin_s < from_s:
                 continue
             try:
-                yield from packet.decode()
-            except av.InvalidDataError:
-                continue
+                for frame in packet.decode():
+                    good += 1
+                    yield frame
+            except av.InvalidDataError as error:
+                broken = error
+        if broken and not good:
+            raise broken
 
     def _read_index(self) -> _Index | None:
         length_s = self.duration_s
@@ -233,7 +262,7 @@ def open_media(media: Media, access: Access | None = None, ydl: YoutubeDL | None
 
     Without an access, the one this thread located with last is used, so cookies and proxy stay the same.
     """
-    access = access or last_access()
+    access = access or remembered()
     parts = urlsplit(media.stream_url)
     ranges = None
     try:

@@ -9,7 +9,7 @@ from yt_dlp import YoutubeDL
 
 from ytaudio.catalog import Video
 
-from .access import Access, youtube_dl
+from .access import Access, remember, youtube_dl
 from .decode import open_media
 from .failures import classify, explain
 from .kinds import Failure, Media, Reason
@@ -25,6 +25,8 @@ def locate(video: Video, ydl: YoutubeDL | None = None, *, access: Access | None 
     What the site refuses is a Failure with its reason. An error that nobody foresaw is one too (UNKNOWN, with its full
     text): an extractor that breaks on one video must not end a collection of thousands.
     """
+    access = access or Access()
+    remember(access)
     ydl = ydl or youtube_dl(access)
     try:
         info = ydl.extract_info(video.url, download=False)

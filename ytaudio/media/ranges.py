@@ -53,7 +53,7 @@ class RangeFile:
         self.size: int | None = None  # bytes, known from the first answer on
         self.requests = 0
         self.bytes_read = 0
-        self.failure: StreamError | None = None  # the first one; libraries in between may have swallowed it
+        self.failure: StreamError | None = None  # why reading ended; of one window
 
     def begin_window(self) -> None:
         """Forget the ranges of the window before the last one, and give the byte cap anew."""
@@ -66,23 +66,27 @@ class RangeFile:
         self._plan, self._step = (start, stop), TOP_UP_BYTES
 
     def read(self, size: int = -1) -> bytes:
-        """Up to `size` bytes from the position; nothing at the end of the file.
+        """Up to `size` bytes from the position; nothing at the end of the file, or after a failure.
 
-        Raises:
-            StreamError: the server does not give them.
+        A failure is kept in `failure` and looks like the end of the file: FFmpeg then stops, where an exception would
+        make it try again elsewhere, with more requests.
         """
-        if self.size is not None and self._position >= self.size:
+        if self.failure or (self.size is not None and self._position >= self.size):
             return b""
-        span = next((s for s in reversed(self._spans) if s.start <= self._position < s.stop), None) or self._fetch()
+        try:
+            span = next((s for s in reversed(self._spans) if s.start <= self._position < s.stop), None) or self._fetch()
+        except StreamError as error:
+            self.failure = error
+            return b""
         offset = self._position - span.start
         data = span.data[offset:] if size < 0 else span.data[offset : offset + size]
         self._position += len(data)
         return data
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Move the position; nothing is read. The size must be known for whence 2, so a first block is fetched."""
+        """Move the position; nothing is fetched but a first block where the size must be known for whence 2."""
         if whence == 2 and self.size is None:
-            self._fetch()
+            self.read(1)
         self._position = offset + (0, self._position, self.size or 0)[whence]
         return self._position
 
@@ -97,16 +101,10 @@ class RangeFile:
         else:
             stop, self._step = start + self._step, self._step * 2
         stop = min([stop, self.size or stop, *(s.start for s in self._spans if s.start > start)])
-        try:
-            if stop - start > self._left:
-                raise StreamError(
-                    Reason.UNSUPPORTED, f"one window would need more than {CAP_BYTES >> 20} MB of the file"
-                )
-            self._left -= stop - start
-            span = _Span(start, self._patiently(start, stop), self._opening)
-        except StreamError as error:
-            self.failure = self.failure or error
-            raise
+        if stop - start > self._left:
+            raise StreamError(Reason.UNSUPPORTED, f"one window would need more than {CAP_BYTES >> 20} MB of the file")
+        self._left -= stop - start
+        span = _Span(start, self._patiently(start, stop), self._opening)
         self._spans.append(span)
         return span
 

@@ -139,5 +139,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def _note(self, status: int, sent: int) -> None:
+        headers = dict(self.headers.items())
         asked = self.headers.get("Range", "")
-        self.server.shelf.log.append(Request(self.command, self.path, asked, status, sent))
+        self.server.shelf.log.append(Request(self.command, self.path, asked, status, sent, headers))

@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,7 @@ class Request:
     range: str  # the Range header, or ""
     status: int  # 0: the connection was closed without an answer
     bytes: int  # of the body, written
+    headers: Mapping[str, str]
 
 
 class PlainFile:

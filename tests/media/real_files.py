@@ -1,0 +1,56 @@
+"""A sound that repeats nowhere, so that a window has one right place, in files by FFmpeg's own muxers."""
+
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import av
+import numpy as np
+
+RATE = 44_100  # Hz
+SECONDS = 60.0
+FRAGMENTS = {"frag_duration": "5000000"}
+# file extension to muxer, codec, its rate, options of the muxer
+KINDS = {
+    "webm": ("webm", "libopus", 48_000, {}),
+    "front.webm": ("webm", "libopus", 48_000, {"cues_to_front": "1", "reserve_index_space": "20000"}),
+    "sidx.mp4": ("mp4", "aac", RATE, {"movflags": "empty_moov+default_base_moof+global_sidx", **FRAGMENTS}),
+    "bare.mp4": ("mp4", "aac", RATE, {"movflags": "empty_moov+default_base_moof", **FRAGMENTS}),
+    "m4a": ("ipod", "aac", RATE, {}),
+    "front.m4a": ("ipod", "aac", RATE, {"movflags": "faststart"}),
+    "mp3": ("mp3", "libmp3lame", RATE, {}),
+    "ogg": ("ogg", "libopus", 48_000, {}),
+    "flac": ("flac", "flac", RATE, {}),
+    "wav": ("wav", "pcm_s16le", RATE, {}),
+}
+FAST = {"libopus": {"compression_level": "0"}, "libmp3lame": {"compression_level": "9"}, "aac": {"aac_coder": "fast"}}
+
+
+@cache
+def source() -> np.ndarray:
+    """Stereo noise of speech-like band width with slow swells: float32 (2, samples) at 44.1 kHz."""
+    rng = np.random.default_rng(8)
+    noise = rng.standard_normal((2, int(SECONDS * RATE) + 16), dtype=np.float32)
+    smooth = np.stack([np.convolve(channel, np.hanning(17).astype(np.float32), "valid") for channel in noise])
+    t = np.arange(smooth.shape[1], dtype=np.float32) / RATE
+    return (0.03 * smooth * (0.6 + 0.4 * np.sin(2 * np.pi * 0.9 * t))).astype(np.float32)
+
+
+@cache
+def encoded(kind: str) -> bytes:
+    """The sound as a file of this kind."""
+    muxer, codec, rate, options = KINDS[kind]
+    with (
+        tempfile.NamedTemporaryFile() as target,  # by its name: some muxers read again what they have written
+        av.open(target.name, "w", format=muxer, options=options) as file,
+    ):
+        stream = file.add_stream(codec, rate=rate, layout="stereo")
+        stream.codec_context.options = FAST.get(codec, {})
+        resampler = av.AudioResampler(stream.codec_context.format, "stereo", rate, frame_size=stream.frame_size or 4096)
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(source()), "fltp", "stereo")
+        frame.sample_rate, frame.pts = RATE, 0
+        for piece in [*resampler.resample(frame), *resampler.resample(None)]:
+            file.mux(stream.encode(piece))
+        file.mux(stream.encode(None))
+        file.close()
+        return Path(target.name).read_bytes()
