@@ -1,5 +1,6 @@
 """A Hub of this folder's own with three users, and clients that speak to it as each of them."""
 
+import itertools
 from collections.abc import Iterator
 
 import httpx2
@@ -10,6 +11,8 @@ ALICE, BOB, CAROL = (
     "hf_bobbobbobbobbob",
     "hf_carolcarolcarol00",
 )
+
+_NUMBERS = itertools.count()
 
 
 @pytest.fixture(scope="session")
@@ -51,6 +54,6 @@ def web(own_hub) -> Iterator[httpx2.Client]:
 
 @pytest.fixture
 def repo(alice, request: pytest.FixtureRequest) -> str:
-    """A fresh model repo of alice's."""
-    name = "".join(c if c.isalnum() else "-" for c in request.node.name).strip("-").replace("--", "-")[:80]
-    return alice.create_repo(f"alice/{name}").repo_id
+    """A fresh model repo of alice's, named after the test."""
+    name = request.node.originalname.replace("_", "-")
+    return alice.create_repo(f"alice/{name[:80]}-{next(_NUMBERS)}").repo_id

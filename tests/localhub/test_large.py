@@ -1,6 +1,8 @@
 """Large files: what goes through LFS, and what an upload must bring."""
 
 import hashlib
+import json
+from urllib.parse import quote
 
 import pytest
 
@@ -71,6 +73,29 @@ def test_an_upload_is_checked_by_size_and_hash(alice, own_hub, repo, web):
     verify = f"/{repo}.git/info/lfs/verify"
     assert web.post(verify, json={"oid": hashlib.sha256(data).hexdigest(), "size": len(data)}).status_code == 200
     assert web.post(verify, json={"oid": hashlib.sha256(data).hexdigest(), "size": 1}).status_code == 404
+
+
+@pytest.mark.parametrize("oid", ["/etc/hostname", "..", "../../../../accounts.json", "A" * 64, ""])
+def test_what_is_no_hash_reaches_no_file(alice, repo, web, oid):
+    lines = [
+        {"key": "header", "value": {"summary": "x"}},
+        {"key": "lfsFile", "value": {"path": "stolen", "algo": "sha256", "oid": oid}},
+    ]
+    answer = web.post(f"/api/models/{repo}/commit/main", content="\n".join(map(json.dumps, lines)))
+    assert answer.status_code == 400
+    assert web.get(f"/-/lfs/models/{repo}/{quote(oid, safe='')}").status_code == 404
+    objects = [{"oid": oid, "size": 1}]
+    batch_answer = web.post(f"/{repo}.git/info/lfs/objects/batch", json={"operation": "download", "objects": objects})
+    assert batch_answer.status_code == 422
+
+
+def test_git_lfs_can_read(alice, repo, web):
+    data = b"large"
+    alice.upload_file(path_or_fileobj=data, path_in_repo="a.bin", repo_id=repo)
+    objects = [{"oid": hashlib.sha256(data).hexdigest(), "size": len(data)}]
+    answer = web.post(f"/{repo}.git/info/lfs/objects/batch", json={"operation": "download", "objects": objects}).json()
+    download = answer["objects"][0]["actions"]["download"]
+    assert web.get(download["href"], headers=download["header"]).content == data
 
 
 def test_knowing_a_hash_gives_nobody_the_content(alice, bob, own_hub, web):

@@ -10,12 +10,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, Response
 
 from ytaudio.localhub.errors import HubError, bad_request
+from ytaudio.localhub.objects import is_sha256
 from ytaudio.localhub.web import Call, answer, web_prefix
 
 REGULAR_MAX = 10 << 20  # bytes; larger files are large files whatever they hold
 _BLOCK = 1 << 20  # bytes written at a time
 _LINK_LIFE_S = 24 * 3600
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _LARGE_ENDINGS = (
     ("7z", "arrow", "bin", "bz2", "ckpt", "ftz", "gz", "h5", "joblib", "lfs.*", "lz4", "mds", "mlmodel", "model"),
     ("msgpack", "npy", "npz", "onnx", "ot", "parquet", "pb", "pickle", "pkl", "pt", "pth", "rar", "safetensors"),
@@ -103,9 +103,9 @@ def batch(call: Call) -> Response:
 
 def _checked(item: Any) -> tuple[str, int]:
     oid, size = (item.get("oid"), item.get("size")) if isinstance(item, dict) else (None, None)
-    if not isinstance(oid, str) or not _SHA256.fullmatch(oid) or type(size) is not int or size < 0:
+    if not is_sha256(oid) or type(size) is not int or size < 0:
         raise HubError(422, "An object needs a SHA-256 in 'oid' and a number of bytes in 'size'.")
-    return oid, size
+    return str(oid), size
 
 
 def _upload(call: Call, oid: str, size: int) -> dict[str, Any]:

@@ -3,12 +3,20 @@
 import contextlib
 import hashlib
 import os
+import re
 import secrets
 from pathlib import Path
 from types import TracebackType
 
 from ytaudio.localhub import durable
 from ytaudio.localhub.errors import HubError, bad_request
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def is_sha256(text: object) -> bool:
+    """Whether this is a SHA-256 in lower-case hexadecimal digits."""
+    return isinstance(text, str) and _SHA256.fullmatch(text) is not None
 
 
 class Objects:
@@ -22,7 +30,13 @@ class Objects:
         durable.sync_folder(folder)
 
     def path(self, sha256: str) -> Path:
-        """Where the content with this hash lies, or would lie."""
+        """Where the content with this hash lies, or would lie.
+
+        Raises:
+            HubError: 400 for what is no SHA-256, and so perhaps a path out of the store.
+        """
+        if not is_sha256(sha256):
+            raise bad_request(f"Not a SHA-256 in hexadecimal digits: {sha256[:100]!r}")
         return self._folder / sha256[:2] / sha256
 
     def size(self, sha256: str) -> int | None:

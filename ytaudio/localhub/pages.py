@@ -195,7 +195,7 @@ def login(call: Call) -> Response:
     """GET and POST /login: a token for a cookie that can only read pages and files."""
     if call.request.method != "POST":
         return _page(call, "login.html")
-    token = call.form().get("token", [""])[0].strip()
+    token = "".join(call.form().get("token", [])[:1]).strip()
     if call.accounts.user_of(token) is None:
         return _page(call, "login.html", status=401, wrong=True)
     answer = RedirectResponse("/", status_code=303)

@@ -139,7 +139,7 @@ def paths_info(call: Call) -> Response:
     repo = call.repo()
     commit, form = repo.resolve(call.revision()), call.form()
     asked = [path.strip("/") for path in form.get("paths", []) + form.get("paths[]", [])]
-    return answer(_described(repo, commit, asked, expand=is_yes(form.get("expand", [""])[0])))
+    return answer(_described(repo, commit, asked, expand=any(map(is_yes, form.get("expand", [])))))
 
 
 def _described(repo: Repo, commit: Commit, paths: list[str], *, expand: bool) -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ from ytaudio.localhub.history import (
     write_commit,
     write_tree,
 )
+from ytaudio.localhub.objects import is_sha256
 
 MAIN = "main"
 _COMMIT_ID = re.compile(r"[0-9a-f]{7,40}")
@@ -181,7 +182,7 @@ class Repo:
 
     def has_large(self, sha256: str) -> bool:
         """Whether a large file was uploaded to this very repo: knowing a hash gives nobody somebody else's content."""
-        return self._large_path(sha256).exists()
+        return is_sha256(sha256) and self._large_path(sha256).exists()
 
     def note_large(self, sha256: str) -> None:
         """Note that a large file was uploaded to this repo."""

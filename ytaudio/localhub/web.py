@@ -1,5 +1,6 @@
 """From an HTTP request to a call of one of our handlers, and back: who asks, which repo, what went wrong."""
 
+import contextlib
 import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -25,6 +26,7 @@ from ytaudio.localhub.store import KINDS, Store
 
 MAX_BODY = 16 << 20  # bytes of a JSON or form body
 COOKIE = "localhub_token"
+_HEAR_OUT = 64 << 20  # bytes
 _log = logging.getLogger(__name__)
 
 
@@ -173,7 +175,8 @@ async def read_body(request: Request) -> bytes:
 
 def failed(error: HubError) -> JSONResponse:
     """The answer that tells a client what went wrong, in the headers it reads."""
-    headers = {**error.headers, "X-Error-Message": error.message.encode("ascii", "replace").decode().replace("\n", " ")}
+    words = "".join(c if " " <= c <= "~" else "?" for c in error.message[:500]).strip()
+    headers = {**error.headers, "X-Error-Message": words}
     if error.code:
         headers["X-Error-Code"] = error.code
     return answer({"error": error.message}, status=error.status, headers=headers)
@@ -201,6 +204,16 @@ def endpoint(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     return run
 
 
+async def _hear_out(request: Request) -> None:
+    """Read on for a while: a client that is still sending when the connection closes never sees the answer."""
+    heard = 0
+    with contextlib.suppress(ClientDisconnect, RuntimeError):  # RuntimeError: the body was read already
+        async for block in request.stream():
+            heard += len(block)
+            if heard > _HEAR_OUT:
+                return
+
+
 def streaming(handler: Callable[[Call], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
     """A Starlette endpoint for a handler that reads the body itself, block by block."""
 
@@ -208,6 +221,7 @@ def streaming(handler: Callable[[Call], Awaitable[Response]]) -> Callable[[Reque
         try:
             return await handler(understand(request))
         except HubError as error:
+            await _hear_out(request)
             return failed(error)
         except ClientDisconnect:
             _log.info("The client left in the middle of %s", request.url.path)

@@ -44,7 +44,10 @@ def preupload(call: Call) -> Response:
     ignore = request.get("gitIgnore")
     ignore = ignore if isinstance(ignore, str) else _text(call.store.objects, files, ".gitignore")
     answers = []
-    for item in request.get("files") or []:
+    files_asked = request.get("files")
+    if not isinstance(files_asked, list):
+        raise bad_request("A preupload needs a list of files.")
+    for item in files_asked:
         path, size, sample = _announced(item)
         mode = "lfs" if large.is_large(path, size, sample, patterns) else "regular"
         there = files.get(path)
