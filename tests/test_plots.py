@@ -13,6 +13,7 @@ def picture(png: bytes) -> np.ndarray:
     return imread(io.BytesIO(png))
 
 
+@pytest.mark.filterwarnings("ignore:Glyph")
 @pytest.mark.parametrize("labels", [["a"], ["a", "b", "c", "d"], [f"label {n}" for n in range(120)], HOSTILE])
 def test_plots_bear_any_number_and_any_name_of_labels(labels):
     splits = {"train": {label: {"videos": n, "clips": n, "channels": 1} for n, label in enumerate(labels)}, "test": {}}

@@ -96,8 +96,9 @@ def compare(a: Scores, b: Scores) -> Comparison:
     counts = [video_counts([pair[side] for pair in pairs], a.labels) for side in (0, 1)]
     right = [np.asarray([pair[side].predicted == pair[side].label for pair in pairs]) for side in (0, 1)]
     only_a, only_b = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
-    drawn = {s: resample(counts[0], s, seed=SEED) - resample(counts[1], s, seed=SEED) for s in (accuracy, macro_f1)}
-    totals = [table.sum(axis=0) for table in counts]
+    both = np.stack(counts, axis=1)
+    drawn = {s: -np.diff(resample(both, s, seed=SEED)).ravel() for s in (accuracy, macro_f1)}
+    totals = both.sum(axis=0)
     return Comparison(
         a=a,
         b=b,
