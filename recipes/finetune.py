@@ -90,11 +90,7 @@ class FinetuneArguments(TrainingArguments):
 
 # 1. Settings: the YAML file, and the command line over it.
 def read_settings(argv: Sequence[str]) -> tuple[RunArguments, FinetuneArguments, dict[str, Any]]:
-    """The two argument dataclasses, and the settings that were given, for the record.
-
-    Raises:
-        SettingsError: unknown, of a wrong type, or not fitting together.
-    """
+    """The two argument dataclasses, and the settings that were given, for the record; else a SettingsError."""
     (run, args), given = parse_settings((RunArguments, FinetuneArguments), argv, beside=HERE)
     if not args.output_dir:
         raise SettingsError("Where shall the model go? Give --output_dir FOLDER.")
@@ -116,11 +112,7 @@ def read_settings(argv: Sequence[str]) -> tuple[RunArguments, FinetuneArguments,
 
 # 2. The dataset, at one commit.
 def read_dataset(run: RunArguments) -> tuple[DatasetDict, str, list[str]]:
-    """The splits, the commit they were read at, the labels.
-
-    Raises:
-        DatasetError: not there, or without what training needs.
-    """
+    """The splits, the commit they were read at, the labels; else a DatasetError."""
     dataset, revision, labels = open_dataset(run.dataset_name, run.dataset_revision)
     for split in ("train", "validation"):
         if split not in dataset or not len(dataset[split]):

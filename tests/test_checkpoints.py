@@ -1,11 +1,19 @@
 import pytest
 import torch
 from huggingface_hub import HfApi
-from making import LABELS
-from transformers import BertConfig, Wav2Vec2FeatureExtractor
+from making import LABELS, tone
+from transformers import (
+    AutoModelForAudioClassification,
+    BertConfig,
+    SeamlessM4TFeatureExtractor,
+    Wav2Vec2BertConfig,
+    Wav2Vec2FeatureExtractor,
+)
 
 from ytaudio.checkpoints import ModelError, freeze, load_classifier, load_for_inference, revision_of
+from ytaudio.clips import encode
 from ytaudio.models import SpectrogramCNNForAudioClassification
+from ytaudio.training_data import ClipCollator
 
 TINY_CNN = {"width": 4, "hidden_size": 8}
 TINY_WAV2VEC2 = {
@@ -17,6 +25,22 @@ TINY_WAV2VEC2 = {
     "num_conv_pos_embeddings": 8,
     "num_conv_pos_embedding_groups": 2,
     "classifier_proj_size": 8,
+}
+TINY_TRANSFORMER = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+TINY_WHISPER = {"d_model": 16, "classifier_proj_size": 8} | {
+    f"{side}_{what}": size
+    for side in ("encoder", "decoder")
+    for what, size in (("layers", 1), ("attention_heads", 2), ("ffn_dim", 16))
+}
+FAMILIES = {
+    "spectrogram_cnn": TINY_CNN,
+    "wav2vec2": TINY_WAV2VEC2,
+    "hubert": TINY_WAV2VEC2,
+    "wavlm": TINY_WAV2VEC2,
+    "unispeech-sat": TINY_WAV2VEC2,
+    "data2vec-audio": TINY_WAV2VEC2 | {"conv_pos_kernel_size": 3, "num_conv_pos_embeddings": 2},
+    "audio-spectrogram-transformer": TINY_TRANSFORMER,
+    "whisper": TINY_WHISPER,
 }
 TINY = [("spectrogram_cnn", TINY_CNN), ("wav2vec2", TINY_WAV2VEC2)]
 
@@ -136,10 +160,13 @@ def frozen(model) -> set[str]:
         ("wav2vec2", "none", set()),
         ("wav2vec2", "feature_encoder", {"wav2vec2.feature_extractor"}),
         ("wav2vec2", "backbone", {"wav2vec2"}),
+        ("audio-spectrogram-transformer", "backbone", {"audio_spectrogram_transformer"}),
+        ("whisper", "backbone", {"encoder"}),
+        ("whisper", "feature_encoder", {"encoder"}),
     ],
 )
 def test_freezing_holds_exactly_the_part_named(kind, how, parts):
-    model, _ = load_classifier(kind, LABELS, config=dict(TINY)[kind])
+    model, _ = load_classifier(kind, LABELS, config=FAMILIES[kind])
     freeze(model, how)
     expected = {name for name, _ in model.named_parameters() if any(name.startswith(f"{p}.") for p in parts)}
     assert frozen(model) == expected
@@ -156,3 +183,31 @@ def test_freezing_what_is_not_there(how, says):
 def test_a_model_type_that_classifies_no_audio():
     with pytest.raises(ModelError, match="is not an audio classifier"):
         load_classifier("bert", LABELS)
+
+
+def rows_of_tones():
+    return [{"audio": {"bytes": encode(tone(k, 0)), "path": "a.flac"}, "label": k} for k in range(len(LABELS))]
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_every_family_learns_from_a_collated_batch(kind):
+    model, extractor = load_classifier(kind, LABELS, config=FAMILIES[kind])
+    model.train()(**ClipCollator(extractor, 1.0)(rows_of_tones())).loss.backward()
+    gradients = [p.grad.norm() for p in model.parameters() if p.grad is not None]
+    assert torch.stack(gradients).sum() > 0
+
+
+def test_a_checkpoint_whose_extractor_makes_features_and_masks(tmp_path):
+    config = Wav2Vec2BertConfig(**TINY_TRANSFORMER, classifier_proj_size=8, num_labels=2)
+    AutoModelForAudioClassification.from_config(config).save_pretrained(tmp_path)
+    SeamlessM4TFeatureExtractor().save_pretrained(tmp_path)
+    model, extractor = load_classifier(tmp_path, LABELS)
+    batch = ClipCollator(extractor, 1.0)(rows_of_tones())
+    assert set(batch) == {"input_features", "labels"} and model(**batch).loss.isfinite()
+
+
+def test_an_extractor_that_does_not_fit_the_model_is_refused(tmp_path):
+    saved(tmp_path)
+    SeamlessM4TFeatureExtractor().save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="takes no input_features"):
+        load_classifier(tmp_path, LABELS)

@@ -1,5 +1,6 @@
 """Any audio classification checkpoint, or a new model of a known type, ready to train or to ask."""
 
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,12 @@ def load_classifier(
             hub["attn_implementation"] = attn_implementation
         model = _from_pretrained(_Classifier, name, config=settings, ignore_mismatched_sizes=True, **hub)
         model.config._commit_hash = commit
+    name_of_input = extractor.model_input_names[0]
+    if name_of_input not in inspect.signature(model.forward).parameters:
+        raise ModelError(
+            f"{name} takes no {name_of_input}, which is what its feature extractor makes: name a checkpoint whose "
+            "preprocessor_config.json fits its model."
+        )
     # These heads average the loss over the batch and ignore num_items_in_batch though their **kwargs swallow it:
     # without this, Trainer multiplies loss and gradients by the accumulation steps (and by the processes).
     setattr(model, "accepts_loss_kwargs", False)  # noqa: B010 (nn.Module's attributes are typed as modules)
@@ -167,8 +174,9 @@ def revision_of(model: PreTrainedModel) -> str:
 def freeze(model: PreTrainedModel, how: str) -> None:
     """Stop gradients of part of a model.
 
-    "none" trains all; "feature_encoder" holds what turns the waveform into frames (wav2vec2 and its kin, whisper's
-    whole encoder); "backbone" trains the head alone. Batch norms of a frozen part still follow the batches.
+    "none" trains all; "feature_encoder" holds what turns the waveform into frames (wav2vec2 and its kin); "backbone"
+    trains the head alone. Of whisper, whose encoder is one piece, both hold the encoder. Batch norms of a frozen part
+    still follow the batches.
 
     Raises:
         ModelError: another word, or the model has no such part.
@@ -177,8 +185,8 @@ def freeze(model: PreTrainedModel, how: str) -> None:
         raise ModelError(f"freeze is {how!r}: choose one of {', '.join(FREEZE)}.")
     if how == "none":
         return
-    methods = ("freeze_feature_encoder", "freeze_encoder") if how == "feature_encoder" else ("freeze_base_model",)
-    for method in methods:
+    first = "freeze_feature_encoder" if how == "feature_encoder" else "freeze_base_model"
+    for method in (first, "freeze_encoder"):
         if hasattr(model, method):
             getattr(model, method)()
             return
@@ -186,4 +194,4 @@ def freeze(model: PreTrainedModel, how: str) -> None:
         for parameter in model.base_model.parameters():
             parameter.requires_grad = False
         return
-    raise ModelError(f"A {model.config.model_type} has no {how.replace('_', ' ')} to freeze: set freeze to none.")
+    raise ModelError(f"{model.config.model_type} has no {how.replace('_', ' ')} to freeze: set freeze to none.")
