@@ -22,7 +22,8 @@ def test_its_site_has_enough_good_videos_a_long_one_and_dead_ones():
     assert {"private", "removed"} <= {video.state for video in videos}
     for category in quickstart.CATEGORIES:
         assert sum(video.category == category and video.state == "ok" for video in videos) >= 10
-    assert fresh.id not in {video.id for video in videos}
+    assert {video.category for video in fresh} == set(quickstart.CATEGORIES)
+    assert not {video.channel_id for video in fresh} & {video.channel_id for video in videos}
 
 
 def test_a_folder_with_other_things_is_refused_and_left_alone(tmp_path):
@@ -48,6 +49,6 @@ def test_verbs_run_through_this_interpreter(session, capfd):
 
 def test_the_fresh_clip_is_five_seconds_at_16_khz(tmp_path):
     _, fresh = quickstart.made_up_site(8)
-    quickstart.write_fresh_clip(fresh, tmp_path / "fresh.wav")
+    quickstart.write_fresh_clip(fresh[0], tmp_path / "fresh.wav")
     info = soundfile.info(tmp_path / "fresh.wav")
     assert (info.samplerate, info.frames, info.channels) == (16_000, 80_000, 1)

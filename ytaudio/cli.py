@@ -297,9 +297,13 @@ def serve(
     user: Annotated[list[str] | None, typer.Option(help="A further user, who gets a token of their own.")] = None,
 ) -> None:
     """Serve a Hub from a folder: ytaudio hub serve DIR --port 8642"""
+    from ytaudio.localhub import LocalHubError
     from ytaudio.localhub import serve as serve_hub
 
-    serve_hub(directory, host=host, port=port, users=user or ())
+    try:
+        serve_hub(directory, host=host, port=port, users=user or ())
+    except LocalHubError as error:
+        raise UserError(str(error)) from None
 
 
 @app.command()

@@ -13,7 +13,7 @@ import soundfile
 
 from ytaudio.clips import SAMPLING_RATE, resample
 from ytaudio.errors import UserError
-from ytaudio.localhub import LocalHub
+from ytaudio.localhub import LocalHub, LocalHubError
 from ytaudio.testing import MediaSite, SiteVideo, make_videos, write_catalog
 from ytaudio.testing.sounds import RATE, render
 
@@ -25,15 +25,19 @@ LAUNCH = "accelerate launch --num_processes 1 --num_machines 1 --mixed_precision
 TRY_IT = '''"""Nothing of ytaudio is imported here: this is how anyone uses the published models."""
 
 import sys
+from pathlib import Path
 
 import soundfile
-from transformers import pipeline
+import transformers
 
-waveform, sampling_rate = soundfile.read("fresh.wav", dtype="float32")
+transformers.logging.set_verbosity_error()
 for name in sys.argv[1:]:
-    classify = pipeline("audio-classification", model=name, trust_remote_code=True)
-    answers = classify({"array": waveform, "sampling_rate": sampling_rate}, top_k=2)
-    print(f"{name:36}", ", ".join(f"{answer['label']} {answer['score']:.2f}" for answer in answers))
+    classify = transformers.pipeline("audio-classification", model=name, trust_remote_code=True)
+    for path in sorted(Path("fresh").glob("*.wav")):
+        waveform, sampling_rate = soundfile.read(path, dtype="float32")
+        best, second = classify({"array": waveform, "sampling_rate": sampling_rate}, top_k=2)
+        said = f"{best['label']} {best['score']:.2f}, {second['label']} {second['score']:.2f}"
+        print(f"{name:24} heard {path.stem:9} and said {said}")
 '''
 
 
@@ -72,12 +76,12 @@ class Session:
         return [sys.executable, *(["-m", *module] if module else []), *words[1:]]
 
 
-def made_up_site(per_category: int) -> tuple[list[SiteVideo], SiteVideo]:
-    """A little video site with an 11-hour video, one private and one removed; and a video for the last step."""
+def made_up_site(per_category: int) -> tuple[list[SiteVideo], list[SiteVideo]]:
+    """A little video site with an 11-hour video, one private and one removed; and a fresh video of every category."""
     spare = per_category + max(2, per_category // 6)
     made = make_videos(CATEGORIES, spare, channels_per_category=max(6, per_category // 2), seed=7)
     first, second, third, *rest = made
-    fresh = make_videos(CATEGORIES, 1, channels_per_category=1, seed=8)[0]
+    fresh = make_videos(CATEGORIES, 1, channels_per_category=1, seed=8)
     states = [replace(first, duration_s=11 * 3600.0), replace(second, state="private"), replace(third, state="removed")]
     return [*states, *rest], fresh
 
@@ -105,7 +109,11 @@ def run(folder: Path, per_category: int) -> None:
     _prepare(folder)
     folder = folder.resolve()
     videos, fresh = made_up_site(per_category)
-    with LocalHub(folder / "hub") as hub, MediaSite(videos) as site:
+    try:
+        hub = LocalHub(folder / "hub")
+    except LocalHubError as error:
+        raise UserError(str(error)) from None
+    with hub, MediaSite(videos) as site:
         environment = {
             **os.environ,
             **hub.environment(),
@@ -119,14 +127,14 @@ def run(folder: Path, per_category: int) -> None:
 
 
 def _steps(
-    session: Session, hub: LocalHub, site: MediaSite, videos: list[SiteVideo], fresh: SiteVideo, per_category: int
+    session: Session, hub: LocalHub, site: MediaSite, videos: list[SiteVideo], fresh: list[SiteVideo], per_category: int
 ) -> None:
     user, recipes = hub.user, os.path.relpath(recipes_folder(), session.folder)
     dataset, cnn, wav2vec2 = f"{user}/made-up-sounds", f"{user}/spectrogram-cnn", f"{user}/wav2vec2-small"
     session.title(f"An embedded Hub at {hub.url}, a made-up video site, and a CSV as Kaggle's")
     catalog = session.folder / "youtube.csv"
     write_catalog(catalog, videos, dead=8, duplicates=4, bad_links=3, empty_cells=2)
-    print(f"{catalog.read_text().count(chr(10))} lines, some of them dead, double or broken, as in real lists")  # noqa: T201
+    print("youtube.csv: link,title,description,category; some lines are dead, double or broken, as in real lists")  # noqa: T201
     session.title("Links to a dataset: only the windows are read")
     session.do(f"ytaudio build youtube.csv sounds --per-category {per_category}")
     hours = sum(video.duration_s for video in videos) / 3600
@@ -148,9 +156,11 @@ def _steps(
     )
     session.title("Both on the same test videos, which neither has met")
     session.do(f"ytaudio compare {cnn} {wav2vec2}")
-    session.title(f"A fresh clip of a {fresh.category} video, through pipeline from the Hub, without ytaudio")
+    session.title("Fresh clips from channels nobody has met, through pipeline from the Hub, without ytaudio")
     (session.folder / "try_it.py").write_text(TRY_IT)
-    write_fresh_clip(fresh, session.folder / "fresh.wav")
+    (session.folder / "fresh").mkdir(exist_ok=True)
+    for video in fresh:
+        write_fresh_clip(video, session.folder / "fresh" / f"{video.category}.wav")
     session.do(f"python try_it.py {cnn} {wav2vec2}")
 
 
