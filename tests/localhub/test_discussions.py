@@ -42,7 +42,7 @@ def test_a_pull_request_that_conflicts_is_not_merged(alice, repo):
     assert alice.model_info(repo).sha == head.oid
 
 
-def test_discussions(alice, bob, repo):
+def test_discussions(alice, bob, repo, web):
     made = bob.create_discussion(repo, "Sounds good", description="Does it?")
     assert (made.num, made.author, made.status, made.is_pull_request) == (1, "bob", "open", False)
     said = alice.comment_discussion(repo, 1, "Yes")
@@ -55,6 +55,10 @@ def test_discussions(alice, bob, repo):
     assert [d.title for d in alice.get_repo_discussions(repo)] == ["A draft", "Sounds bad"]
     assert [d.num for d in alice.get_repo_discussions(repo, discussion_type="discussion")] == [1]
     assert [d.num for d in alice.get_repo_discussions(repo, discussion_status="open")] == [2]
+    alice.comment_discussion(repo, 2, "<script>1</script>")
+    assert "&lt;script&gt;1" in web.get(f"/{repo}/discussions/2").text
+    assert "Sounds bad" in web.get(f"/{repo}/discussions").text
+    assert web.get(f"/{repo}/discussions/3").status_code == 404
     with pytest.raises(HfHubHTTPError) as refused:
         bob.rename_discussion(repo, 2, "Mine")
     assert refused.value.response.status_code == 403

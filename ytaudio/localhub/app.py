@@ -66,6 +66,8 @@ _WEB: list[tuple[str, str, Handler]] = [
     ("GET", "/blob/{revision}/{path:path}", pages.file),
     ("GET", "/commits/{revision}", pages.history),
     ("GET", "/commit/{revision}", pages.commit),
+    ("GET", "/discussions", pages.discussions),
+    ("GET", "/discussions/{number}", pages.discussion),
     ("GET", "", pages.repo),
 ]
 

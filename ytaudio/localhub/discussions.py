@@ -1,8 +1,10 @@
 """Discussions and pull requests: kept in the repo's folder, a pull request being also the ref `refs/pr/NUMBER`."""
 
 import json
+import re
 import secrets
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from starlette.responses import Response
@@ -17,24 +19,29 @@ Discussion = dict[str, Any]
 _PAGE = 50
 
 
-def _path(repo: Repo, number: int) -> Any:
+def _path(repo: Repo, number: int) -> Path:
     return repo.folder / "discussions" / f"{number}.json"
 
 
-def _load(repo: Repo, number: int) -> Discussion:
-    try:
-        return json.loads(_path(repo, number).read_bytes())
-    except FileNotFoundError:
-        raise HubError(404, f"There is no discussion {number}.") from None
+def load(repo: Repo, number: str | int) -> Discussion:
+    """The discussion of this number.
+
+    Raises:
+        HubError: 404.
+    """
+    if not re.fullmatch(r"[0-9]{1,9}", str(number)) or not (path := _path(repo, int(number))).exists():
+        raise HubError(404, f"There is no discussion {number}.")
+    return json.loads(path.read_bytes())
 
 
 def _save(repo: Repo, discussion: Discussion) -> None:
     durable.write(_path(repo, discussion["num"]), json.dumps(discussion).encode())
 
 
-def _all(repo: Repo) -> list[Discussion]:
+def all_of(repo: Repo) -> list[Discussion]:
+    """Every discussion of a repo, newest first."""
     numbers = sorted((int(path.stem) for path in (repo.folder / "discussions").glob("*.json")), reverse=True)
-    return [_load(repo, number) for number in numbers]
+    return [load(repo, number) for number in numbers]
 
 
 def _event(kind: str, author: str, data: dict[str, Any]) -> dict[str, Any]:
@@ -63,7 +70,7 @@ def open_pull(repo: Repo, base: str, *, title: str, description: str, author: st
 
 
 def _open(repo: Repo, *, title: str, description: str, author: str, status: str = "open") -> Discussion:
-    number = 1 + max((discussion["num"] for discussion in _all(repo)), default=0)
+    number = 1 + max((discussion["num"] for discussion in all_of(repo)), default=0)
     return {
         "num": number,
         "title": title,
@@ -78,7 +85,7 @@ def _open(repo: Repo, *, title: str, description: str, author: str, status: str 
 def find_all(call: Call) -> Response:
     """GET .../discussions, newest first, `p` counting pages of 50."""
     repo, query = call.repo(), call.request.query_params
-    found = [discussion for discussion in _all(repo) if _matches(discussion, dict(query))]
+    found = [discussion for discussion in all_of(repo) if _matches(discussion, dict(query))]
     start = call.number("p", 0, most=1 << 20) * _PAGE
     shown = [_shown(repo, discussion) for discussion in found[start : start + _PAGE]]
     return answer({"discussions": shown, "count": len(found), "start": start})
@@ -114,7 +121,7 @@ def create(call: Call) -> Response:
 def details(call: Call) -> Response:
     """GET .../discussions/{number}; a pull request's commits are among its events."""
     repo = call.repo()
-    discussion = _shown(repo, _load(repo, _number(call)))
+    discussion = _shown(repo, load(repo, call.path["number"]))
     if discussion["isPullRequest"]:
         base, head = repo.commit(discussion["baseCommit"]), _head(repo, discussion)
         commits = [c for c in repo.log(head) if c.id not in {known.id for known in repo.log(base)}]
@@ -124,13 +131,6 @@ def details(call: Call) -> Response:
         discussion["changes"] = {"base": discussion["base"], "mergeCommitId": discussion.get("mergeCommitId")}
         discussion["filesWithConflicts"] = _conflicts(repo, base, head, repo.resolve(discussion["base"]))
     return answer(discussion)
-
-
-def _number(call: Call) -> int:
-    text = call.path["number"]
-    if not (text.isascii() and text.isdecimal() and len(text) < 10):
-        raise HubError(404, f"There is no discussion {text}.")
-    return int(text)
 
 
 def _head(repo: Repo, discussion: Discussion) -> Commit:
@@ -153,7 +153,7 @@ def _changed(call: Call, change: Callable[[Discussion, dict[str, Any], str], dic
     """Change a discussion under the repo's lock; only its author and the repo's owners may."""
     user, request, repo = call.signed_in(), call.json(), call.repo()
     with call.store.changing(repo):
-        discussion = _load(repo, _number(call))
+        discussion = load(repo, call.path["number"])
         if discussion["author"]["name"] != user and not call.accounts.may_write(user, repo.namespace):
             raise HubError(403, "This discussion is not yours to change.")
         result = change(discussion, request, user)
@@ -167,7 +167,7 @@ def comment(call: Call) -> Response:
     if not text:
         raise bad_request("A comment needs a text.")
     with call.store.changing(repo):
-        discussion = _load(repo, _number(call))
+        discussion = load(repo, call.path["number"])
         discussion["events"].append(event := _comment(user, text))
         _save(repo, discussion)
     return answer({"newMessage": event})
@@ -226,7 +226,7 @@ def merge(call: Call) -> Response:
     """POST .../discussions/{number}/merge: one commit on the base branch; 409 where both sides changed a file."""
     repo, user = call.repo(write=True), call.signed_in()
     with call.store.changing(repo):
-        discussion = _load(repo, _number(call))
+        discussion = load(repo, call.path["number"])
         if not discussion["isPullRequest"] or discussion["status"] not in ("open", "draft"):
             raise bad_request("Only an open pull request can be merged.")
         base, head = repo.commit(discussion["baseCommit"]), _head(repo, discussion)

@@ -11,6 +11,7 @@ from markdown_it import MarkdownIt
 from starlette.responses import RedirectResponse, Response
 
 from ytaudio.localhub import cards, info
+from ytaudio.localhub.discussions import all_of, load
 from ytaudio.localhub.errors import HubError, entry_not_found, repo_not_found
 from ytaudio.localhub.history import Commit, Tree
 from ytaudio.localhub.repo import Repo
@@ -189,6 +190,19 @@ def commit(call: Call) -> Response:
     before = repo.tree(repo.commit(found.parents[0])) if found.parents else {}
     rows = [(path, before.get(path), after.get(path)) for path in found.changed]
     return _repo_page(call, "commit.html", repo, found, rows=rows)
+
+
+def discussions(call: Call) -> Response:
+    """GET .../discussions: discussions and pull requests, newest first."""
+    repo = call.repo()
+    return _repo_page(call, "discussions.html", repo, repo.resolve("main"), found=all_of(repo))
+
+
+def discussion(call: Call) -> Response:
+    """GET .../discussions/{number}: what was said."""
+    repo = call.repo()
+    found = load(repo, call.path["number"])
+    return _repo_page(call, "discussion.html", repo, repo.resolve("main"), found=found)
 
 
 def login(call: Call) -> Response:

@@ -51,7 +51,10 @@ class LocalHub:
         self.port = port
         self._users = dict(users or {})
         try:
+            fresh = not self.directory.exists()
             durable.make_folder(self.directory)
+            if fresh:
+                self.directory.chmod(0o700)  # private repos are this user's alone, on the disk too
             self._accounts = Accounts(self.directory / "accounts.json", self._users)
         except OSError as error:
             raise LocalHubError(
@@ -199,6 +202,7 @@ def serve(
             _say(f"# {name}: HF_TOKEN={token}")
         if not host.startswith(_LOOPBACK):
             _say(f"# careful: listening on {host}, so other machines that reach this one can read public repositories")
+            _say(f"# they say HF_ENDPOINT=http://{socket.gethostname()}:{hub.port}")
         _say(f"# look at it: {hub.url}/ (you are {hub.user}; everything is in {hub.directory}; Ctrl-C stops it)")
         hub.wait()
     except KeyboardInterrupt:
