@@ -18,6 +18,7 @@ KINDS = {
     "bare.mp4": ("mp4", "aac", RATE, {"movflags": "empty_moov+default_base_moof", **FRAGMENTS}),
     "m4a": ("ipod", "aac", RATE, {}),
     "front.m4a": ("ipod", "aac", RATE, {"movflags": "faststart"}),
+    "film.mp4": ("mp4", "aac", RATE, {}),
     "mp3": ("mp3", "libmp3lame", RATE, {}),
     "ogg": ("ogg", "libopus", 48_000, {}),
     "flac": ("flac", "flac", RATE, {}),
@@ -49,8 +50,23 @@ def encoded(kind: str) -> bytes:
         resampler = av.AudioResampler(stream.codec_context.format, "stereo", rate, frame_size=stream.frame_size or 4096)
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(source()), "fltp", "stereo")
         frame.sample_rate, frame.pts = RATE, 0
+        if kind == "film.mp4":
+            _pictures(file)
         for piece in [*resampler.resample(frame), *resampler.resample(None)]:
             file.mux(stream.encode(piece))
         file.mux(stream.encode(None))
         file.close()
         return Path(target.name).read_bytes()
+
+
+def _pictures(file: av.container.OutputContainer) -> None:
+    """A moving picture of noise, some 500 kbit/s, beside the sound."""
+    stream = file.add_stream("mpeg4", rate=5)
+    stream.width = stream.height = 96
+    stream.bit_rate = 500_000
+    rng = np.random.default_rng(3)
+    for number in range(int(SECONDS * 5)):
+        picture = av.VideoFrame.from_ndarray(rng.integers(0, 255, (96, 96, 3), dtype=np.uint8), "rgb24")
+        picture.pts = number
+        file.mux(stream.encode(picture))
+    file.mux(stream.encode(None))

@@ -84,7 +84,7 @@ def choose_format(formats: list[dict[str, Any]]) -> dict[str, Any] | str:
     audible = [f for f in formats if f.get("acodec") != "none" and f.get("url") and not f.get("has_drm")]
     if not audible:
         return "no format has sound"
-    direct = [f for f in audible if f.get("protocol", "").rstrip("s") == "http" and not f.get("fragments")]
+    direct = [f for f in audible if f.get("protocol") in ("http", "https") and not f.get("fragments")]
     if not direct:
         return f"only offered as {', '.join(sorted({str(f.get('protocol')) for f in audible}))}, which has no ranges"
     original = max(_number(f, "language_preference", -1) for f in direct)

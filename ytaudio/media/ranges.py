@@ -15,6 +15,7 @@ from .kinds import Reason
 
 FIRST_BYTES = 32 << 10  # the header of a file of an hour and the beginning of its sound
 TOP_UP_BYTES = 64 << 10  # what a read outside the plan fetches; doubled for each one that follows at once
+LONGEST_BYTES = 10 << 20  # of one request; YouTube slows down longer ones
 CAP_BYTES = 16 << 20  # for one window, or for one header: never a silent whole download
 
 
@@ -101,8 +102,9 @@ class RangeFile:
         else:
             stop, self._step = start + self._step, self._step * 2
         stop = min([stop, self.size or stop, *(s.start for s in self._spans if s.start > start)])
-        if stop - start > self._left:
+        if stop - start > self._left:  # refused before any of it is fetched
             raise StreamError(Reason.UNSUPPORTED, f"one window would need more than {CAP_BYTES >> 20} MB of the file")
+        stop = min(stop, start + LONGEST_BYTES)
         self._left -= stop - start
         span = _Span(start, self._patiently(start, stop), self._opening)
         self._spans.append(span)

@@ -39,8 +39,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         shelf = self.server.shelf
-        if shelf.latency_s:
-            shelf.closing.wait(shelf.latency_s)
+        if shelf.closing.wait(shelf.latency_s):
+            self.close_connection = True
+            return
         path = self.path.partition("?")[0]
         if match := re.fullmatch(r"/api/video/([\w-]+)", path):
             self._api(match[1])
