@@ -50,7 +50,7 @@ def hub_sentence(error: BaseException, what: str) -> str | None:
         response = getattr(cause, "response", None)
         status = getattr(response, "status_code", None)
         # without a token the Hub answers 401 for what is not there as well
-        if status == 401 and "authorization" in response.request.headers:
+        if response is not None and status == 401 and "authorization" in response.request.headers:
             return f"{endpoint} refused the token for the {what}: set HF_TOKEN to a valid one, or run `hf auth login`."
         if isinstance(cause, RepositoryNotFoundError):
             return f"The {what} is not on {endpoint}, or it is private: check the name, and that HF_TOKEN may read it."
