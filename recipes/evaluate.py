@@ -19,7 +19,7 @@ from rich.table import Table
 from ytaudio.errors import UserError, mendable
 from ytaudio.evaluation import Scores, score_model
 from ytaudio.hub import add_scores
-from ytaudio.training import parse_settings
+from ytaudio.training import parse_settings, progress_bars
 
 
 @dataclass
@@ -81,7 +81,7 @@ def show(scores: Scores) -> None:
     def cell(value: float, interval: tuple[float, float]) -> str:
         return f"{value:.3f} ({interval[0]:.3f} to {interval[1]:.3f})"
 
-    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    console = Console(highlight=False, markup=False, soft_wrap=not sys.stdout.isatty())
     console.print(f"{scores.videos} videos ({scores.clips} clips) of {scores.dataset_id}, split {scores.split}")
     table = Table("", "accuracy", "macro-F1", caption="95 % intervals over videos", caption_justify="left")
     for name, level in ((scores.model_id, ""), ("  by clip", "clip_")):
@@ -117,6 +117,7 @@ def keep(args: EvaluateArguments, scores: Scores) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """All chapters in order; the user's mistakes are one sentence and exit code 2."""
     args = read_settings(sys.argv[1:] if argv is None else list(argv))
+    progress_bars()
     scores = score(args)
     show(scores)
     keep(args, scores)

@@ -39,6 +39,13 @@ def test_chance_is_not_sold_as_a_difference():
     assert found.verdict.startswith("No difference between") and "60 videos" in found.verdict
 
 
+def test_an_interval_of_few_videos_does_not_outweigh_the_exact_test():
+    few = scores_of(TRUTH[:12], TRUTH[:12]), scores_of(TRUTH[:12], [1, 2, 0, 1, *TRUTH[4:12]])
+    found = compare(*few)
+    assert found.accuracy_interval[0] > 0 and found.p == 0.125 and not found.told
+    assert found.verdict.endswith("p = 0.12, exact McNemar, which such an interval of few videos does not outweigh.")
+
+
 def test_a_model_against_itself_differs_by_nothing():
     found = compare(scores_of(TRUTH, GOOD), scores_of(TRUTH, GOOD))
     assert (found.accuracy_difference, found.accuracy_interval, found.p) == (0, (0, 0), 1)

@@ -39,6 +39,8 @@ class Comparison:
         (low, high), points = self.accuracy_interval, 100 * self.accuracy_difference
         test = f"p {_p(self.p)}, exact McNemar"
         if not self.told:
+            if low > 0 or high < 0:
+                test += ", which such an interval of few videos does not outweigh"
             return (
                 f"No difference between {self.a.model_id} and {self.b.model_id} can be told from {self.a.videos} "
                 f"videos: {points:+.0f} points of accuracy, 95 % interval {100 * low:+.0f} to {100 * high:+.0f}, "

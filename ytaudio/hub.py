@@ -100,7 +100,7 @@ def add_scores(
     """
     with _mend(f"model {repo_id}"):
         there = HfApi().model_info(repo_id)
-        names = {sibling.rfilename for sibling in there.siblings or []}
+        names = set(HfApi().list_repo_files(repo_id, revision=there.sha))
 
         def read(name: str) -> str:
             return Path(hf_hub_download(repo_id, name, revision=there.sha)).read_text(encoding="utf-8")
@@ -173,7 +173,7 @@ def _publish(
         sdk = "gradio" if repo_type == "space" else None
         url = api.create_repo(repo_id, repo_type=repo_type, private=private, exist_ok=True, space_sdk=sdk)
         there = api.repo_info(repo_id, repo_type=repo_type)
-        if repo_type == "dataset" and private and not there.private:
+        if repo_type == "dataset" and private and there.private is False:
             raise HubError(f"The {what} is public: say --public, or make it private on its page first.")
         _commit(api, repo_id, repo_type, files, stale, message, sleep)
         if repo_type == "dataset" and not private and there.private:

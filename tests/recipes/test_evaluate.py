@@ -46,13 +46,16 @@ def test_a_published_model_gets_its_results_printed_saved_and_published(recipe, 
 
 
 def test_a_folder_keeps_its_scores_beside_its_weights(recipe, tmp_path, capsys):
-    folder, data = model_folder(tmp_path / "model"), dataset_folder(tmp_path / "data") / "dataset"
+    labels = ("[/red]", "food", "[bold]")  # not markup
+    data = dataset_folder(tmp_path / "data", labels=labels) / "dataset"
+    folder = model_folder(tmp_path / "model", labels=labels)
     recipe.main(
         [f"--model={folder}", f"--dataset_name={data}", "--split=validation", "--floors=false", "--crop_seconds=1"]
     )
     scores = load_scores(str(folder))
     assert (scores.split, scores.floors, scores.crop_seconds) == ("validation", {}, 1.0)
-    assert "floor" not in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "floor" not in said and all(label in said for label in labels)
 
 
 @pytest.mark.parametrize(
