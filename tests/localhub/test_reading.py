@@ -137,13 +137,16 @@ def test_trees(alice, repo):
         list(alice.list_repo_tree(repo, "nothing"))
 
 
-def test_long_lists_come_in_pages(alice, repo):
+def test_long_lists_come_in_pages(alice, repo, web):
     operations = [CommitOperationAdd(f"{i:04}.txt", b"x") for i in range(1050)]
     alice.create_commit(repo, operations, commit_message="many")
     assert len(alice.list_repo_files(repo)) == 1051
     assert len(list(alice.list_repo_tree(repo, expand=True))) == 1051
     for i in range(55):
         alice.create_commit(repo, [CommitOperationAdd("n", str(i).encode())], commit_message=str(i))
+    first = web.get(f"/{repo}/commits/main").text
+    assert "initial commit" not in first
+    assert "initial commit" in web.get(f"/{repo}/commits/main" + first.split('href="')[-1].split('"')[0]).text
     assert [c.title for c in alice.list_repo_commits(repo)] == [*map(str, range(54, -1, -1)), "many", "initial commit"]
 
 

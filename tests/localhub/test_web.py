@@ -33,7 +33,7 @@ PATHS = (
     "/alice/weird/resolve/main/{}",
     "/alice/weird/resolve/{}/.gitattributes",
     "/alice/weird/blob/main/{}",
-    "/alice/weird/commits/main?p={}",
+    "/alice/weird/commits/main?from={}",
     "/-/lfs/models/alice/weird/{}",
     "/{}",
 )

@@ -1,6 +1,7 @@
 """Pages for people: the list of repos, a repo's README, files and commits. No script; nothing from elsewhere runs."""
 
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -176,10 +177,10 @@ def history(call: Call) -> Response:
     """GET .../commits/{revision}, newest first."""
     repo = call.repo()
     commit = repo.resolve(call.revision())
-    every = list(repo.log(commit))
-    start = call.number("p", 0, most=1 << 20) * _PAGE
-    more = start // _PAGE + 1 if start + _PAGE < len(every) else None
-    return _repo_page(call, "commits.html", repo, commit, commits=every[start : start + _PAGE], more=more)
+    start = call.request.query_params.get("from")
+    found = list(islice(repo.log(repo.resolve(start) if start else commit), _PAGE + 1))
+    more = found[_PAGE].id if len(found) > _PAGE else None
+    return _repo_page(call, "commits.html", repo, commit, commits=found[:_PAGE], more=more)
 
 
 def commit(call: Call) -> Response:

@@ -1,5 +1,7 @@
 """Routes that read: repo info, lists, trees, refs, commits, and the content itself."""
 
+from functools import lru_cache
+from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
@@ -7,9 +9,9 @@ from starlette.responses import FileResponse, Response
 
 from ytaudio.localhub import cards, info
 from ytaudio.localhub.errors import HubError, entry_not_found
-from ytaudio.localhub.history import Commit
+from ytaudio.localhub.history import Commit, Entry
 from ytaudio.localhub.repo import Repo
-from ytaudio.localhub.web import Call, answer, is_yes, page_of
+from ytaudio.localhub.web import Call, answer, is_yes, next_page, page_of
 
 _SORT_KEYS = {"last_modified": "lastModified", "created_at": "createdAt", "trending_score": "trendingScore"} | {
     key: key for key in ("lastModified", "createdAt", "downloads", "likes", "trendingScore")
@@ -113,20 +115,33 @@ def refs(call: Call) -> Response:
 
 
 def commits(call: Call) -> Response:
-    """GET .../commits/{revision}, newest first."""
-    repo = call.repo()
-    history = list(repo.log(repo.resolve(call.revision())))
-    chosen, headers = page_of(call, history, default=50)
+    """GET .../commits/{revision}, newest first; the next page begins at a commit, whatever is pushed meanwhile."""
+    repo, limit = call.repo(), max(1, call.number("limit", 50, most=1000))
+    start = repo.resolve(call.revision())
+    cursor = call.request.query_params.get("cursor")
+    chosen = list(islice(repo.log(repo.resolve(cursor) if cursor else start), limit + 1))
+    headers = next_page(call, chosen[limit].id) if len(chosen) > limit else {}
     formatted = "formatted" in call.options("expand")
-    return answer([info.commit_info(commit, formatted=formatted) for commit in chosen], headers=headers)
+    return answer([info.commit_info(commit, formatted=formatted) for commit in chosen[:limit]], headers=headers)
+
+
+# a long listing comes in many pages, and each asks for the same again
+@lru_cache(maxsize=8)
+def _listed(repo: Repo, commit: Commit, below: str, recursive: bool) -> list[tuple[str, Entry | None]]:
+    return info.listing(repo.tree(commit), below, recursive=recursive)
+
+
+@lru_cache(maxsize=8)
+def _folders(repo: Repo, commit: Commit) -> dict[str, dict[str, Any]]:
+    return info.folder_infos(repo.tree(commit))
 
 
 def tree(call: Call) -> Response:
     """GET .../tree/{revision}[/{path}]."""
     repo = call.repo()
     commit = repo.resolve(call.revision())
-    files, below = repo.tree(commit), call.path.get("path", "").strip("/")
-    found = info.listing(files, below, recursive=call.flag("recursive"))
+    below = call.path.get("path", "").strip("/")
+    found = _listed(repo, commit, below, call.flag("recursive"))
     if below and not found:
         raise entry_not_found(f"{below} does not exist on {call.revision()!r}", commit.id)
     expand = call.flag("expand")
@@ -144,13 +159,13 @@ def paths_info(call: Call) -> Response:
 
 def _described(repo: Repo, commit: Commit, paths: list[str], *, expand: bool) -> list[dict[str, Any]]:
     files = repo.tree(commit)
-    folders = {} if files.keys() >= set(paths) else info.folder_infos(files)
+    folders = {} if files.keys() >= set(paths) else _folders(repo, commit)
     found: list[dict[str, Any]] = []
     for path in dict.fromkeys(paths):
         if path in files:
             found.append(info.file_info(path, files[path]))
         elif path in folders:
-            found.append(folders[path])
+            found.append(dict(folders[path]))
     if expand:
         last = info.last_commits(repo, commit, [item["path"] for item in found])
         for item in found:

@@ -36,7 +36,7 @@ def _commit_at(path: Path) -> Commit:
     return read_commit(path.read_bytes())
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=32)
 def _tree_at(path: Path) -> dict[str, Entry]:
     return read_tree(path.read_bytes())
 

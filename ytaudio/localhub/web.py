@@ -140,10 +140,15 @@ def page_of(call: Call, items: Sequence[Any], *, default: int, most: int = 1000)
     start = call.number("cursor", 0, most=1 << 30)
     headers = {"X-Total-Count": str(len(items))}
     if start + limit < len(items):
-        query = [(key, value) for key, value in call.request.query_params.multi_items() if key != "cursor"]
-        address = f"{call.base}{call.request.url.path}?{urlencode([*query, ('cursor', start + limit)])}"
-        headers["Link"] = f'<{address}>; rel="next"'
+        headers |= next_page(call, str(start + limit))
     return list(items[start : start + limit]), headers
+
+
+def next_page(call: Call, cursor: str) -> dict[str, str]:
+    """The Link header that leads to the page which begins at a cursor."""
+    query = [(key, value) for key, value in call.request.query_params.multi_items() if key != "cursor"]
+    address = f"{call.base}{call.request.url.path}?{urlencode([*query, ('cursor', cursor)])}"
+    return {"Link": f'<{address}>; rel="next"'}
 
 
 def visitor(request: Request, accounts: Accounts) -> str | None:
