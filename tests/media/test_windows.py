@@ -1,4 +1,5 @@
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import av
@@ -111,6 +112,17 @@ def test_several_windows_share_one_header(site, put):
             reader.window(Window(start_s, 10.0))
         assert reader.requests - header[1] == 3, "one request a window"
         assert reader.bytes_read - header[0] < 3 * 22 * 8_200
+
+
+def test_many_threads_read_at_once_what_one_reads_alone(site, put):
+    videos = [put(video) for video in make_videos(per_category=2, seed=23)]
+    alone = {video.id: read_window(locate(video), Window(20.0, 5.0)) for video in videos}
+
+    def read(video: Video) -> bool:
+        return np.array_equal(read_window(locate(video), Window(20.0, 5.0)), alone[video.id])
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(read, videos * 3))
 
 
 def test_a_local_file_is_media_too(tmp_path):
