@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import torch
 from huggingface_hub import HfApi
@@ -94,7 +96,7 @@ def test_for_inference_the_labels_are_the_checkpoints(tmp_path):
     sound = torch.randn(1, 16_000)
     assert model.config.id2label == {0: "b", 1: "a"} and not model.training
     with torch.no_grad():
-        assert torch.equal(model(sound).logits, old(sound).logits)
+        torch.testing.assert_close(model(sound).logits, old(sound).logits, rtol=1e-4, atol=1e-5)
 
 
 def test_a_model_of_the_hub_at_a_revision(hub, tmp_path):
@@ -211,3 +213,22 @@ def test_an_extractor_that_does_not_fit_the_model_is_refused(tmp_path):
     SeamlessM4TFeatureExtractor().save_pretrained(tmp_path)
     with pytest.raises(ModelError, match="takes no input_features"):
         load_classifier(tmp_path, LABELS)
+
+
+def test_code_of_a_repository_runs_only_when_allowed_and_travels_on(tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    old = saved(first)
+    for name in ("config.json", "spectrogram_cnn.py"):  # a model type that is not ours any more
+        text = (first / name).read_text().replace('"spectrogram_cnn"', '"a_strangers_cnn"')
+        (first / name).write_text(text)
+    for load in (partial(load_classifier, first, LABELS), partial(load_for_inference, first)):
+        with pytest.raises(ModelError, match=r"brings its own code: .* --trust_remote_code"):
+            load()
+        model, extractor = load(trust_remote_code=True)
+        assert type(model).__module__.startswith("transformers_modules")
+    model.save_pretrained(second)
+    extractor.save_pretrained(second)
+    again, _ = load_for_inference(second, trust_remote_code=True)
+    sound = torch.randn(1, 16_000)
+    with torch.no_grad():
+        torch.testing.assert_close(again(sound).logits, old.eval()(sound).logits, rtol=1e-4, atol=1e-5)
