@@ -119,3 +119,10 @@ def test_content_is_stored_once(alice, own_hub, repo):
     oid = hashlib.sha256(data).hexdigest()
     assert [p.stat().st_size for p in own_hub.directory.rglob(f"objects/*/{oid}")] == [len(data)]
     assert {f.filename for f in alice.list_lfs_files(repo)} == {"a.bin", "b.bin"}
+
+
+def test_a_client_that_wants_xet_is_told_why_not(repo, web, caplog):
+    answer = web.get(f"/api/models/{repo}/xet-write-token/main")
+    assert answer.status_code == 404
+    assert "HF_HUB_DISABLE_XET=1" in answer.json()["error"]
+    assert "HF_HUB_DISABLE_XET=1" in caplog.text

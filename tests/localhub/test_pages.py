@@ -87,7 +87,13 @@ def test_signing_in_shows_private_repos_and_can_change_nothing(own_hub, alice, w
     alice.create_repo("alice/diary", private=True, exist_ok=True)
     with httpx2.Client(base_url=own_hub.url, trust_env=False, follow_redirects=True) as browser:
         assert "alice/diary" not in browser.get("/").text
-        assert browser.get("/alice/diary").status_code == 401
+        asked = browser.get("/alice/diary", headers={"Accept": "text/html"})
+        assert asked.status_code == 401
+        assert 'value="/alice/diary"' in asked.text
+        onward = browser.post("/login", data={"token": alice.token, "onward": "/alice/diary"})
+        assert onward.url.path == "/alice/diary"
+        assert browser.post("/login", data={"token": alice.token, "onward": "//evil.example"}).url.path == "/"
+        browser.post("/logout")
         assert browser.post("/login", data={"token": "wrong"}).status_code == 401
         assert "alice/diary" in browser.post("/login", data={"token": alice.token}).text
         assert browser.get("/alice/diary").status_code == 200

@@ -1,5 +1,6 @@
 """Routes about users and about whole repos: who am I, create, delete, move, settings, duplicate."""
 
+import logging
 from typing import Any
 
 from starlette.responses import Response
@@ -13,6 +14,7 @@ from ytaudio.localhub.repo import Repo
 from ytaudio.localhub.store import KINDS, check_name
 from ytaudio.localhub.web import Call, answer, web_prefix
 
+_log = logging.getLogger(__name__)
 _SDKS = ("gradio", "streamlit", "docker", "static")
 
 
@@ -212,6 +214,13 @@ def check_write(call: Call) -> Response:
     """GET .../auth-check/write: whether the visitor may write to this repo."""
     call.repo(write=True)
     return answer({"success": True})
+
+
+def no_xet(call: Call) -> Response:
+    """GET .../xet-write-token/...: the client shows the status only, so the reason is said on this side too."""
+    message = "This Hub speaks LFS, not Xet: set HF_HUB_DISABLE_XET=1 for the client, before it starts."
+    _log.warning("%s: %s", call.request.url.path, message)
+    raise HubError(404, message)
 
 
 def unknown(call: Call) -> Response:

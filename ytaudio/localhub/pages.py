@@ -1,5 +1,6 @@
 """Pages for people: the list of repos, a repo's README, files and commits. No script; nothing from elsewhere runs."""
 
+import re
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -65,6 +66,8 @@ def shown(handler: Handler) -> Handler:
         except HubError as error:
             if "text/html" not in call.request.headers.get("accept", ""):
                 raise
+            if error.status == 401 and call.user is None:  # perhaps a private repo of the visitor's own
+                return _page(call, "login.html", status=401, onward=call.request.url.path)
             return _page(call, "message.html", status=error.status, message=error.message, code=error.status)
 
     return run
@@ -211,9 +214,11 @@ def login(call: Call) -> Response:
     if call.request.method != "POST":
         return _page(call, "login.html")
     token = "".join(call.form().get("token", [])[:1]).strip()
+    onward = "".join(call.form().get("onward", [])[:1])
+    onward = onward if re.fullmatch(r"/(?!/)[\w./%~-]*", onward, re.ASCII) else "/"  # a page of this Hub
     if call.accounts.user_of(token) is None:
-        return _page(call, "login.html", status=401, wrong=True)
-    answer = RedirectResponse("/", status_code=303)
+        return _page(call, "login.html", status=401, wrong=True, onward=onward)
+    answer = RedirectResponse(onward, status_code=303)
     answer.set_cookie(COOKIE, token, httponly=True, samesite="lax", max_age=30 * 24 * 3600)
     return answer
 
