@@ -76,7 +76,7 @@ def test_labels_bring_a_loss_and_none_bring_none():
     out = model(sound, labels=labels)
     assert torch.allclose(out.loss, torch.nn.functional.cross_entropy(out.logits, labels))
     loss, logits = model(sound, labels=labels, return_dict=False)
-    torch.testing.assert_close(loss, out.loss) and torch.equal(logits, out.logits, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close((loss, logits), (out.loss, out.logits))
 
 
 def test_default_size_and_what_width_and_depth_do():
