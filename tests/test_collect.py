@@ -1,4 +1,3 @@
-import fcntl
 import hashlib
 import os
 import signal
@@ -11,7 +10,7 @@ import pytest
 from ytaudio import clips, media
 from ytaudio.catalog import Video
 from ytaudio.collect import WALL_PAUSES_S, clip_path, collect, visiting_order
-from ytaudio.ledger import CollectError, Settings, open_ledger, read_ledger
+from ytaudio.ledger import Settings, open_ledger, read_ledger
 from ytaudio.media import Failure, Reason
 from ytaudio.testing import MediaSite, make_videos
 
@@ -139,29 +138,6 @@ def test_a_cut_last_line_is_forgotten_and_its_video_read_again(site, videos, tmp
     site.reset_counts()
     collected, outcomes = gather(tmp_path, videos)
     assert collected.attempted == 1 and len(outcomes) == len(videos)
-
-
-def test_changed_settings_are_refused_by_name(videos, tmp_path):
-    with open_ledger(tmp_path, SETTINGS):
-        pass
-    changed = Settings(clips_per_video=2, clip_seconds=5.0, seed=0)
-    with pytest.raises(CollectError, match=r"--clip-seconds was 2\.0 and is now 5\.0"), open_ledger(tmp_path, changed):
-        pass
-
-
-def test_a_second_builder_is_refused(tmp_path):
-    with (tmp_path / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(CollectError, match="Another build"), open_ledger(tmp_path, SETTINGS):
-            pass
-
-
-def test_a_folder_without_a_ledger_or_not_writable_is_one_sentence(tmp_path):
-    with pytest.raises(CollectError, match="holds no ledger"):
-        read_ledger(tmp_path)
-    (tmp_path / "file").write_text("")
-    with pytest.raises(CollectError, match="Cannot write"), open_ledger(tmp_path / "file", SETTINGS):
-        pass
 
 
 BUILDER = """

@@ -2,16 +2,18 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from ytaudio import __version__
 from ytaudio.errors import UserError, mendable
+from ytaudio.printing import report_lines, say, scores_table
 
 if TYPE_CHECKING:
-    from ytaudio.assemble import BuildReport
-    from ytaudio.evaluation import Scores
+    from ytaudio.catalog import Catalog
+    from ytaudio.ledger import Ledger, Settings
+    from ytaudio.media import Access
 
 TRY_LATER = 75  # sysexits.h EX_TEMPFAIL: a wall ended the run, the ledger is intact
 
@@ -32,15 +34,6 @@ def main() -> None:
     """The `ytaudio` command."""
     with mendable():
         app()
-
-
-def say(*lines: object) -> None:
-    """Print for a person: as wide as the terminal, and in a file or a pipe as wide as a table needs."""
-    from rich.console import Console
-
-    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 132)
-    for line in lines:
-        console.print(line)
 
 
 @app.callback(invoke_without_command=True)
@@ -70,8 +63,6 @@ def build(
     tasks: Annotated[int, typer.Option(min=1, help="Tasks for --engine, each with its share of the videos.")] = 8,
 ) -> None:
     """Links to a dataset folder: ytaudio build youtube.csv OUT --per-category 109"""
-    from functools import partial
-
     from ytaudio.catalog import read_catalog
     from ytaudio.splits import protocol_named
 
@@ -79,45 +70,49 @@ def build(
     catalog = read_catalog(csv).keep(categories.split(",") if categories else None)
     plan.check(catalog.categories)
 
-    from ytaudio import media
     from ytaudio.assemble import assemble
-    from ytaudio.collect import collect, merge
     from ytaudio.ledger import Settings, open_ledger
-    from ytaudio.progress import collecting
+    from ytaudio.media import Access
 
-    access = media.Access(cookies=cookies, cookies_from_browser=cookies_from_browser, proxy=proxy)
+    access = Access(cookies=cookies, cookies_from_browser=cookies_from_browser, proxy=proxy)
     settings = Settings(clips_per_video, clip_seconds, seed)
     wanted = per_category or plan.per_category()
     if engine:
         _on_many_machines(engine, tasks, (catalog.videos, out, settings, wanted, threads, access))
     with open_ledger(out, settings) as ledger:
-        try:
-            merge(out, ledger, settings)
-            with collecting(catalog.categories) as show:
-                ended = collect(
-                    catalog.videos,
-                    ledger,
-                    settings,
-                    per_category=wanted,
-                    threads=threads,
-                    locate=partial(media.locate, access=access),
-                    show=show,
-                )
-        except KeyboardInterrupt:
-            _leave(
-                f"Interrupted with {len(ledger.outcomes)} videos done and nothing lost: "
-                "give the same command again to go on."
-            )
-        if ended.stopped_by:
-            wall = ended.stopped_by
-            typer.echo(
-                f"The site put up a wall ({wall.reason.value}: {wall.detail}); no video is blamed for it: "
-                "wait some hours, or give --cookies or another --proxy, then give the same command again.",
-                err=True,
-            )
-            raise typer.Exit(TRY_LATER)
+        _collect(catalog, ledger, settings, wanted, threads, access)
         report = assemble(out, catalog, ledger.outcomes, settings, protocol=plan, per_category=wanted, source=csv.name)
-    _print_report(report, out)
+    say(*report_lines(report, out))
+
+
+def _collect(
+    catalog: "Catalog", ledger: "Ledger", settings: "Settings", wanted: int | None, threads: int, access: "Access"
+) -> None:
+    """Collect with a bar a category; leave with a sentence when interrupted (130) or walled off (75)."""
+    from functools import partial
+
+    from ytaudio import media
+    from ytaudio.collect import collect, merge
+    from ytaudio.progress import collecting
+
+    try:
+        merge(ledger.path.parent, ledger, settings)
+        locate = partial(media.locate, access=access)
+        with collecting(catalog.categories) as show:
+            ended = collect(
+                catalog.videos, ledger, settings, per_category=wanted, threads=threads, locate=locate, show=show
+            )
+    except KeyboardInterrupt:
+        done = len(ledger.outcomes)
+        _leave(f"Interrupted with {done} videos done and nothing lost: give the same command again to go on.")
+    if ended.stopped_by:
+        wall = ended.stopped_by
+        typer.echo(
+            f"The site put up a wall ({wall.reason.value}: {wall.detail}); no video is blamed for it: "
+            "wait some hours, or give --cookies or another --proxy, then give the same command again.",
+            err=True,
+        )
+        raise typer.Exit(TRY_LATER)
 
 
 def _on_many_machines(engine: str, tasks: int, job: tuple[Any, ...]) -> None:
@@ -131,37 +126,13 @@ def _on_many_machines(engine: str, tasks: int, job: tuple[Any, ...]) -> None:
         raise typer.Exit
 
 
-def _leave(sentence: str) -> None:
+def _leave(sentence: str) -> NoReturn:
     """Say so and go at once: readers that hang in the network would hold the interpreter's own end up."""
     import os
 
     typer.echo(sentence, err=True)
     sys.stderr.flush()
     os._exit(130)
-
-
-def _print_report(report: "BuildReport", out: Path) -> None:
-    from rich.table import Table
-
-    table = Table(title=f"{report.clips} clips, {report.hours:.2f} hours", title_justify="left")
-    table.add_column("split")
-    for label in report.labels:
-        table.add_column(label, justify="right")
-    for split, counts in report.splits.items():
-        table.add_row(split, *(f"{counts.get(label, {}).get('videos', 0)} videos" for label in report.labels))
-    refused = ", ".join(f"{reason} {n}" for reason, n in sorted(report.rejected.items())) or "none"
-    failed = ", ".join(f"{reason} {n}" for reason, n in sorted(report.failed.items())) or "none"
-    say(
-        f"asked for   {report.requested} lines",
-        f"refused     {sum(report.rejected.values())} lines ({refused})",
-        *(f"            line {line['line']}: {line['reason']} {line['value']}" for line in report.rejected_lines[:5]),
-        f"visited     {report.attempted} videos, {report.unvisited} were not needed",
-        f"gone        {sum(report.failed.values())} videos ({failed})",
-        f"collected   {report.collected} videos, {report.bytes_read / 1e6:.1f} MB read",
-        table,
-        *report.missing,
-        f"The dataset is in {out / 'dataset'}; publish it: ytaudio push dataset {out} USER/NAME",
-    )
 
 
 @push.command("dataset")
@@ -219,46 +190,13 @@ def compare(
     models: Annotated[list[str], typer.Argument(metavar="A B ...", help="Evaluated models on the Hub, or folders.")],
 ) -> None:
     """Models side by side on the same videos, with a paired test: ytaudio compare USER/A USER/B"""
-    from itertools import combinations
-
-    from ytaudio import evaluation
-
     if len(models) < 2:
         raise UserError("There is nothing to compare with one model: name two or more.")
-    scores = [evaluation.load_scores(model) for model in models]
-    comparisons = [evaluation.compare(a, b) for a, b in combinations(scores, 2)]
-    say(scores_table(scores), *(comparison.verdict for comparison in comparisons))
+    from ytaudio.comparison import compare_all
+    from ytaudio.scores import load_scores
 
-
-def scores_table(all_scores: "list[Scores]") -> Any:
-    """Models and floors, one a row, as a rich table."""
-    from rich.table import Table
-
-    def percent(value: float, interval: tuple[float, float]) -> str:
-        return f"{100 * value:.1f} % ({100 * interval[0]:.0f} to {100 * interval[1]:.0f})"
-
-    first = all_scores[0]
-    title = f"{first.videos} videos ({first.clips} clips) of {first.dataset_id}, split {first.split}"
-    table = Table(
-        title=title, title_justify="left", caption="95 % bootstrap intervals over videos", caption_justify="left"
-    )
-    for column in ("model", "accuracy by video", "macro-F1 by video", "accuracy by clip"):
-        table.add_column(column, justify="left" if column == "model" else "right", no_wrap=True)
-    for s in all_scores:
-        table.add_row(
-            s.model_id,
-            percent(s.accuracy, s.accuracy_interval),
-            percent(s.macro_f1, s.macro_f1_interval),
-            percent(s.clip_accuracy, s.clip_accuracy_interval),
-        )
-    for name, floor in first.floors.items():
-        table.add_row(
-            f"floor: {name}",
-            percent(floor.accuracy, floor.accuracy_interval),
-            percent(floor.macro_f1, floor.macro_f1_interval),
-            "",
-        )
-    return table
+    scores = [load_scores(model) for model in models]
+    say(scores_table(scores), *(comparison.verdict for comparison in compare_all(scores)))
 
 
 @app.command()

@@ -1,0 +1,74 @@
+import fcntl
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ytaudio.ledger import ClipRecord, CollectError, Outcome, Settings, open_ledger, read_ledger
+from ytaudio.media import Failure, Reason
+
+SETTINGS = Settings(clips_per_video=2, clip_seconds=2.0, seed=0)
+
+
+def outcome(video_id="abc", failure=None, title="t"):
+    made = () if failure else (ClipRecord(0, 1.5, 2.0, 32_000, -20.0, "0" * 64),)
+    return Outcome(video_id, "food", "https://example.org", title, "UC1", 60.0, made, failure, 1_000, 0.5)
+
+
+@given(st.text(), st.sampled_from(Reason), st.text())
+def test_any_outcome_is_one_line_and_comes_back_equal(title, reason, detail):
+    for one in (outcome(title=title), outcome(failure=Failure("abc", reason, detail), title=title)):
+        line = one.to_json()
+        assert "\n" not in line
+        assert Outcome.from_json(json.loads(line.encode("utf-8", "surrogatepass"))) == one
+
+
+def test_what_was_appended_is_read_back_and_the_last_word_counts(tmp_path):
+    flaky = outcome("b", Failure("b", Reason.NETWORK, "timed out"))
+    with open_ledger(tmp_path, SETTINGS) as ledger:
+        for one in (outcome("a"), flaky, outcome("b")):
+            ledger.append(one)
+    assert read_ledger(tmp_path) == (SETTINGS, {"a": outcome("a"), "b": outcome("b")})
+
+
+@pytest.mark.parametrize("kept", range(1, 60, 7))
+def test_a_ledger_cut_anywhere_keeps_its_whole_lines_and_can_be_written_on(tmp_path, kept):
+    with open_ledger(tmp_path, SETTINGS) as ledger:
+        ledger.append(outcome("a"))
+        ledger.append(outcome("b"))
+    path = tmp_path / "ledger.jsonl"
+    path.write_bytes(path.read_bytes()[:-kept])
+    with open_ledger(tmp_path, SETTINGS) as ledger:
+        assert set(ledger.outcomes) == {"a"}
+        ledger.append(outcome("c"))
+    assert set(read_ledger(tmp_path)[1]) == {"a", "c"}
+
+
+def test_permanent_failures_and_clips_are_settled_and_temporary_ones_are_not():
+    assert outcome().settled
+    for reason in Reason:
+        assert outcome(failure=Failure("abc", reason, "")).settled == (reason.kind == "permanent")
+
+
+def test_changed_settings_are_refused_by_name(tmp_path):
+    with open_ledger(tmp_path, SETTINGS):
+        pass
+    changed = Settings(clips_per_video=2, clip_seconds=5.0, seed=0)
+    with pytest.raises(CollectError, match=r"--clip-seconds was 2\.0 and is now 5\.0"), open_ledger(tmp_path, changed):
+        pass
+
+
+def test_a_second_builder_is_refused(tmp_path):
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(CollectError, match="Another build"), open_ledger(tmp_path, SETTINGS):
+            pass
+
+
+def test_a_folder_without_a_ledger_or_not_writable_is_one_sentence(tmp_path):
+    with pytest.raises(CollectError, match="holds no ledger"):
+        read_ledger(tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CollectError, match="Cannot write"), open_ledger(tmp_path / "file", SETTINGS):
+        pass
