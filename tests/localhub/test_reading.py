@@ -95,6 +95,7 @@ def test_dataset_and_space_info(alice):
     assert {"task_categories:audio-classification", "size_categories:n<1K", "license:other"} <= set(info.tags)
     assert info.card_data.task_categories == ["audio-classification"]
     assert alice.space_info("alice/info-space").sdk == "gradio"
+    assert alice.get_space_runtime("alice/info-space").stage == "PAUSED"
     found = [d.id for d in alice.list_datasets(filter="task_categories:audio-classification", author="alice")]
     assert "alice/info-dataset" in found
     assert [d.id for d in alice.list_datasets(search="INFO-data")] == ["alice/info-dataset"]

@@ -46,6 +46,7 @@ _API: list[tuple[str, str, Handler]] = [
     ("GET", f"{_REPO_API}/tree/{{revision}}/{{path:path}}", reading.tree),
     ("POST", f"{_REPO_API}/paths-info/{{revision}}", reading.paths_info),
     ("GET", f"{_REPO_API}/xet-{{mode}}-token/{{revision}}", managing.no_xet),
+    ("GET", f"{_REPO_API}/runtime", managing.space_runtime),
     ("GET", f"{_REPO_API}/lfs-files", reading.large_files),
     ("GET", f"{_REPO_API}/leaderboard", reading.leaderboard),
     ("POST", f"{_REPO_API}/preupload/{{revision}}", writing.preupload),

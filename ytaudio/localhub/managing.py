@@ -216,6 +216,12 @@ def check_write(call: Call) -> Response:
     return answer({"success": True})
 
 
+def space_runtime(call: Call) -> Response:
+    """GET .../runtime of a Space: this Hub keeps Spaces and does not run them."""
+    call.repo()
+    return answer({"stage": "PAUSED", "hardware": {"current": None, "requested": None}, "storage": None})
+
+
 def no_xet(call: Call) -> Response:
     """GET .../xet-write-token/...: the client shows the status only, so the reason is said on this side too."""
     message = "This Hub speaks LFS, not Xet: set HF_HUB_DISABLE_XET=1 for the client, before it starts."
