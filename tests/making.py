@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 from datasets import Audio, ClassLabel, Features, Value
 
 from ytaudio.clips import SAMPLING_RATE, encode
+from ytaudio.runs import TrainingRun
 from ytaudio.scores import Prediction, Scores, figures
-from ytaudio.training import TrainingRun
 
 LABELS = ("art_music", "food", "travel")
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

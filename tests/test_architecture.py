@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ytaudio"
 ROOMS = (
     *("errors", "catalog", "media", "clips", "ledger", "collect", "engine", "splits", "assemble"),
-    *("models", "hub_errors", "arguments", "checkpoints", "training_data"),
+    *("models", "hub_errors", "arguments", "checkpoints", "training_data", "runs"),
     *("training", "intervals", "metric", "scores", "floors", "comparison", "evaluation", "classify", "plots", "cards"),
     *("packing", "hub", "localhub", "testing", "progress", "printing", "quickstart", "space", "cli"),
 )
@@ -89,6 +89,15 @@ def test_public_names_are_documented_and_modules_are_one_idea(path):
 def test_help_answers_at_once_because_nothing_heavy_is_imported():
     heavy = "torch transformers datasets huggingface_hub yt_dlp av librosa matplotlib numpy sklearn starlette"
     script = f"import sys, ytaudio.cli; print([m for m in {heavy.split()!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("module", ["hub", "comparison", "catalog", "ledger", "localhub", "testing"])
+def test_what_needs_no_model_does_not_wait_for_torch(module):
+    script = (
+        f"import sys, ytaudio.{module}; print([m for m in ('torch', 'transformers', 'evaluate') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -191,7 +191,9 @@ def assemble(
 def _nothing_collected(outcomes: Iterable[Outcome]) -> str:
     reasons = Counter(outcome.failure.reason.value for outcome in outcomes if outcome.failure)
     why = ", ".join(f"{reason} {n}" for reason, n in reasons.most_common()) or "none was visited"
-    return f"No video gave a clip ({why}): ledger.jsonl has what the site said of each; run again for temporary failures."
+    return (
+        f"No video gave a clip ({why}): ledger.jsonl has what the site said of each; run again for temporary failures."
+    )
 
 
 def _report(

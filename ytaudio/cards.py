@@ -19,9 +19,9 @@ from huggingface_hub import eval_result_entries_to_yaml as entries_to_yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ytaudio import plots
-from ytaudio.evaluation import Scores
 from ytaudio.intervals import Interval
-from ytaudio.training import CROP_S, TrainingRun
+from ytaudio.runs import CROP_S, TrainingRun
+from ytaudio.scores import Scores
 
 HERE = Path(__file__).resolve().parent
 MOST_ROWS = 100  # of a table of categories

@@ -5,14 +5,11 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from datasets import DatasetDict
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import RemoteEntryNotFoundError
 
 from ytaudio.catalog import normalize_category
 from ytaudio.clips import crop_starts, decode, repeat_to
@@ -20,8 +17,8 @@ from ytaudio.comparison import Comparison, compare, compare_all
 from ytaudio.errors import UserError
 from ytaudio.floors import encoded_clips, keys_of
 from ytaudio.floors import floors as floors_of
-from ytaudio.hub_errors import hub_errors
-from ytaudio.scores import SCORES_FILE, Floor, Prediction, Scores, TopicMetric, by_video, figures
+from ytaudio.metric import TopicMetric
+from ytaudio.scores import Floor, Prediction, Scores, by_video, figures, load_scores
 from ytaudio.training import ClipCollator, load_for_inference, open_dataset, revision_of, trained_crop_seconds
 
 __all__ = [
@@ -154,28 +151,3 @@ def _cut(rows: Iterable[bytes], samples: int, crops: int) -> Iterator[tuple[int,
         waveform = repeat_to(decode(flac), samples)
         for start in crop_starts(len(waveform), samples, crops):
             yield clip, waveform[start : start + samples]
-
-
-def load_scores(model: str, revision: str | None = None) -> Scores:
-    """The scores that travel with a model: scores.json of a folder or of a Hub repo.
-
-    Raises:
-        UserError: there are none, or the Hub cannot be asked.
-    """
-    if Path(model).exists():
-        path = Path(model) / SCORES_FILE if Path(model).is_dir() else Path(model)
-        if not path.is_file():
-            raise UserError(f"{model} has no {SCORES_FILE}: score it first, with recipes/evaluate.py.")
-        return _read(path)
-    with hub_errors(f"model {model}"):
-        try:
-            return _read(Path(hf_hub_download(model, SCORES_FILE, revision=revision)))
-        except RemoteEntryNotFoundError:
-            raise UserError(f"{model} has no {SCORES_FILE}: score it with recipes/evaluate.py --push_to_hub.") from None
-
-
-def _read(path: Path) -> Scores:
-    try:
-        return Scores.load(path)
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{path} cannot be read as scores ({error}): score the model again.") from None

@@ -22,8 +22,8 @@ from huggingface_hub.utils import validate_repo_id
 from ytaudio import cards
 from ytaudio.hub_errors import hub_errors
 from ytaudio.packing import WEIGHTS, Files, HubError, card_files, dataset_files, model_files, result_files, space_files
+from ytaudio.runs import RUN_FILE, TrainingRun
 from ytaudio.scores import SCORES_FILE, Scores
-from ytaudio.training import RUN_FILE, TrainingRun
 
 __all__ = ["HubError", "add_scores", "push_dataset", "push_model", "push_space"]
 

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 
 from ytaudio import cards
 from ytaudio.errors import UserError
+from ytaudio.runs import RUN_FILE, TrainingRun
 from ytaudio.scores import SCORES_FILE, Scores, predictions_parquet
-from ytaudio.training import RUN_FILE, TrainingRun
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 _ORDER = {"train": 0, "validation": 1, "test": 2}

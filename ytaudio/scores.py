@@ -10,7 +10,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import RemoteEntryNotFoundError
 
+from ytaudio.errors import UserError
+from ytaudio.hub_errors import hub_errors
 from ytaudio.intervals import (
     RESAMPLES,
     SEED,
@@ -22,7 +26,6 @@ from ytaudio.intervals import (
     macro_f1,
     resample,
 )
-from ytaudio.metric import TopicMetric
 
 SCORES_FILE = "scores.json"
 
@@ -185,6 +188,8 @@ def clip_counts(predictions: Sequence[Prediction], labels: Sequence[str]) -> np.
 
 def figures(predictions: Sequence[Prediction], labels: Sequence[str], resamples: int = RESAMPLES) -> dict[str, Any]:
     """Every figure of Scores that follows from the predictions, by its field's name."""
+    from ytaudio.metric import TopicMetric  # the library `evaluate` takes seconds to import
+
     index = {label: number for number, label in enumerate(labels)}
     counts, clips = video_counts(predictions, labels), clip_counts(predictions, labels)
     metric = TopicMetric(keep_in_memory=True)
@@ -219,3 +224,28 @@ def floor_of(description: str, predictions: Sequence[Prediction], labels: Sequen
     found = figures(predictions, labels)
     wanted = {field.name for field in fields(Floor)} & found.keys()
     return Floor(description=description, **{name: found[name] for name in wanted})
+
+
+def load_scores(model: str, revision: str | None = None) -> Scores:
+    """The scores that travel with a model: scores.json of a folder or of a Hub repo.
+
+    Raises:
+        UserError: there are none, or the Hub cannot be asked.
+    """
+    if Path(model).exists():
+        path = Path(model) / SCORES_FILE if Path(model).is_dir() else Path(model)
+        if not path.is_file():
+            raise UserError(f"{model} has no {SCORES_FILE}: score it first, with recipes/evaluate.py.")
+        return _read_scores(path)
+    with hub_errors(f"model {model}"):
+        try:
+            return _read_scores(Path(hf_hub_download(model, SCORES_FILE, revision=revision)))
+        except RemoteEntryNotFoundError:
+            raise UserError(f"{model} has no {SCORES_FILE}: score it with recipes/evaluate.py --push_to_hub.") from None
+
+
+def _read_scores(path: Path) -> Scores:
+    try:
+        return Scores.load(path)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{path} cannot be read as scores ({error}): score the model again.") from None

@@ -26,16 +26,14 @@ class Reason(Enum):
     RATE_LIMITED = ("rate_limited", "wall")
     BOT_CHECK = ("bot_check", "wall")
 
-    def __new__(cls, value: str, kind: str) -> "Reason":
+    def __new__(cls, value: str, kind: str = "") -> "Reason":
         """A member whose value is its name in the ledger."""
         member = object.__new__(cls)
         member._value_ = value
         member.kind = kind
         return member
 
-    kind: (
-        str  # "permanent": never tried again; "temporary": tried on a rerun; "wall": about this machine, not the video
-    )
+    kind: str  # "permanent": never again; "temporary": tried on a rerun; "wall": about this machine, not the video
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,65 @@
+"""The record of a training, kept beside the weights and told by the card."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import RemoteEntryNotFoundError
+
+from ytaudio.hub_errors import hub_errors, is_local
+
+RUN_FILE = "training_run.json"
+CROP_S = 5.0  # seconds; of a model that does not say what it was trained on
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRun:
+    """What a training was, as the card tells it; saved beside the weights as training_run.json."""
+
+    base_model: str  # repo id or folder fine-tuned, or the model type trained from new weights
+    base_revision: str  # commit of base_model on the Hub, or ""
+    dataset_id: str
+    dataset_revision: str  # the commit trained on
+    labels: tuple[str, ...]
+    settings: dict[str, Any]  # the YAML of the run with the command line applied
+    command: str  # as launched
+    history: tuple[dict[str, float], ...]  # Trainer's log: epoch, loss, eval_loss, eval_macro_f1, ...
+    seconds: float  # wall time of training
+    parameters: int
+    trainable_parameters: int
+    crop_seconds: float
+    hardware: str
+    versions: dict[str, str]  # package to version
+
+    def save(self, folder: str | Path) -> None:
+        """Write training_run.json into a model folder."""
+        (Path(folder) / RUN_FILE).write_text(json.dumps(asdict(self), indent=1, sort_keys=True) + "\n")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "TrainingRun":
+        """Read training_run.json of a model folder."""
+        return cls.from_json((Path(folder) / RUN_FILE).read_text())
+
+    @classmethod
+    def from_json(cls, text: str) -> "TrainingRun":
+        """What training_run.json holds."""
+        read = json.loads(text)
+        return cls(**{**read, "labels": tuple(read["labels"]), "history": tuple(read["history"])})
+
+
+def trained_crop_seconds(model: str | Path, revision: str | None = None) -> float:
+    """The crop length a model was trained on, in seconds, or CROP_S where its folder or repository does not say.
+
+    Raises:
+        UserError: the Hub cannot be asked.
+    """
+    path = Path(model) / RUN_FILE
+    if not is_local(model):
+        with hub_errors(f"model {model}"):
+            try:
+                path = Path(hf_hub_download(str(model), RUN_FILE, revision=revision))
+            except RemoteEntryNotFoundError:
+                return CROP_S
+    return float(json.loads(path.read_text())["crop_seconds"]) if path.is_file() else CROP_S
