@@ -9,8 +9,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx2
+import imageio_ffmpeg
 import pyarrow.parquet as pq
 import pytest
+import soundfile
 import yaml
 from datasets import Audio, load_dataset
 from huggingface_hub import (
@@ -23,9 +25,9 @@ from huggingface_hub import (
     constants,
     hf_hub_download,
 )
-from making import LABELS, dataset_folder, model_folder, scores_of
+from making import LABELS, dataset_folder, model_folder, scores_of, tone
 
-from ytaudio.clips import decode
+from ytaudio.clips import SAMPLING_RATE, decode
 from ytaudio.errors import UserError
 from ytaudio.evaluation import load_scores, score_model
 from ytaudio.hub import add_scores, push_dataset, push_model, push_space
@@ -189,7 +191,7 @@ def test_tokens_in_settings_and_command_stay_at_home(model):
     assert "hf_abcdef" in (model / "training_run.json").read_text()
 
 
-def test_the_cards_snippets_run_where_ytaudio_cannot_be_imported(model, tmp_path):
+def test_the_cards_snippets_run_where_ytaudio_cannot_be_imported(model, tmp_path, monkeypatch):
     """A wav2vec2 and a CNN that brings its own code, one after the other in one process, as the cards say it."""
     from transformers import Wav2Vec2FeatureExtractor
 
@@ -204,10 +206,16 @@ def test_the_cards_snippets_run_where_ytaudio_cannot_be_imported(model, tmp_path
     cards = [ModelCard.load(name).content for name in ("tester/classifier", "tester/cnn")]
     snippets = [re.search(r"```python\n(.*?)```", card, re.DOTALL)[1] for card in cards]
     assert ["trust_remote_code=True" in snippet for snippet in snippets] == [False, True]
-    said = away_from_ytaudio("\n".join(snippets)).splitlines()
+    soundfile.write(tmp_path / "sound.wav", tone(1, 0), SAMPLING_RATE)
+    # transformers opens files with the program ffmpeg; the one of a Python package serves as well as the system's
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "ffmpeg").symlink_to(imageio_ffmpeg.get_ffmpeg_exe())
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    with_files = [f"{snippet}\nprint(classify({str(tmp_path / 'sound.wav')!r}))\n" for snippet in snippets]
+    said = away_from_ytaudio("\n".join(with_files)).splitlines()
     for answers in [ast.literal_eval(line) for line in said if line.startswith("[")]:
         assert {answer["label"] for answer in answers} == set(LABELS)
-    assert len(said) == 2
+    assert len(said) == 4
 
 
 def test_new_results_replace_the_old_ones(model, hub, tmp_path):

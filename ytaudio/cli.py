@@ -1,5 +1,6 @@
 """Thin verbs: parse, call, print. Rooms are imported inside the verbs, so that --help answers at once."""
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -32,6 +33,9 @@ DatasetName = Annotated[str, typer.Option("--dataset", metavar="USER/NAME", help
 
 def main() -> None:
     """The `ytaudio` command."""
+    if not sys.stderr.isatty():  # read when huggingface_hub and datasets are imported
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+        os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     with mendable():
         app()
 
@@ -56,7 +60,9 @@ def build(
         str, typer.Option(help="default: 70/15/15 by channel; lab: 98 train, 11 validation.")
     ] = "default",
     categories: Annotated[str | None, typer.Option(help="Keep these classes only, with commas between.")] = None,
-    cookies: Annotated[Path | None, typer.Option(help="Cookies file in Netscape format.")] = None,
+    cookies: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Cookies file in Netscape format.")
+    ] = None,
     cookies_from_browser: Annotated[str | None, typer.Option(help="Take cookies from firefox, chrome, ...")] = None,
     proxy: Annotated[str | None, typer.Option(help="HTTP or SOCKS proxy for the video site.")] = None,
     engine: Annotated[str | None, typer.Option(help="Many machines: slurm or ray; local for a trial.")] = None,
@@ -128,8 +134,6 @@ def _on_many_machines(engine: str, tasks: int, job: tuple[Any, ...]) -> None:
 
 def _leave(sentence: str) -> NoReturn:
     """Say so and go at once: readers that hang in the network would hold the interpreter's own end up."""
-    import os
-
     typer.echo(sentence, err=True)
     sys.stderr.flush()
     os._exit(130)

@@ -146,13 +146,13 @@ def _steps(
     data = f"--dataset_name {dataset}"
     session.do(
         f"{LAUNCH} {recipes}/finetune.py {recipes}/spectrogram_cnn.yaml {data} --output_dir cnn {publish} {cnn}"
-        " --num_train_epochs 5"
+        " --num_train_epochs 5 --per_device_train_batch_size 8"
     )
     session.title("A small wav2vec2 with RANDOM weights: the real recipe, but nothing pretrained can be had offline")
     session.do("python -m ytaudio.testing.models small-random-wav2vec2")
     session.do(
         f"{LAUNCH} {recipes}/finetune.py {recipes}/wav2vec2.yaml {data} --output_dir wav2vec2 {publish} {wav2vec2}"
-        " --model_name_or_path small-random-wav2vec2 --num_train_epochs 3 --learning_rate 1e-3 --freeze none"
+        " --model_name_or_path small-random-wav2vec2 --num_train_epochs 2 --learning_rate 1e-3 --freeze none"
     )
     session.title("Both on the same test videos, which neither has met")
     session.do(f"ytaudio compare {cnn} {wav2vec2}")
