@@ -5,8 +5,8 @@ from dataclasses import replace
 import av
 import numpy as np
 import pytest
-import real_files
 import soxr
+from media import real_files
 
 from ytaudio.catalog import Video
 from ytaudio.clips import Window
