@@ -67,6 +67,7 @@ def write_report(folder: Path, **changes) -> dict:
         "rejected_lines": [],
         "attempted": 30,
         "collected": 24,
+        "used": 24,
         "failed": {"private": 3, "removed": 3},
         "failed_examples": {"private": ["abc: Private video"], "removed": ["def: Video unavailable | <b>gone</b>"]},
         "unvisited": 8,

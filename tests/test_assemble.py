@@ -1,5 +1,6 @@
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -101,10 +102,23 @@ def test_the_same_ledger_gives_the_same_bytes_whatever_its_order(built, tmp_path
     assert {p.name: p.read_bytes() for p in (folder / "dataset" / "data").iterdir()} == before
 
 
+def test_the_catalogue_has_the_last_word_on_a_label(built):
+    folder, catalog, outcomes, _ = built
+    renamed = {"food": "cooking", "travel": "food"}
+    videos = tuple(replace(v, category=renamed.get(v.category, v.category)) for v in catalog.videos)
+    assemble(folder, Catalog(videos, ()), outcomes, SETTINGS, protocol=PROTOCOLS["default"])
+    loaded = load_dataset(str(folder / "dataset")).remove_columns("audio")
+    names = loaded["train"].features["label"].names
+    assert names == ["art_music", "cooking", "food", "history"]
+    asked = {video.id: video.category for video in videos}
+    for split in loaded.values():
+        assert all(names[row["label"]] == asked[row["video_id"]] for row in split)
+
+
 def test_a_limit_takes_the_first_of_the_visiting_order(built):
     folder, catalog, outcomes, _ = built
     report = assemble(folder, catalog, outcomes, SETTINGS, protocol=PROTOCOLS["default"], per_category=12)
-    assert report.clips == 4 * 12 * 2
+    assert (report.clips, report.used, report.collected) == (4 * 12 * 2, 4 * 12, 80)
 
 
 def test_lab_is_short_and_says_so(built):

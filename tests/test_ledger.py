@@ -72,3 +72,13 @@ def test_a_folder_without_a_ledger_or_not_writable_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CollectError, match="Cannot write"), open_ledger(tmp_path / "file", SETTINGS):
         pass
+
+
+def test_a_line_that_is_no_outcome_is_named(tmp_path):
+    with open_ledger(tmp_path, SETTINGS) as ledger:
+        ledger.append(outcome("a"))
+    with (tmp_path / "ledger.jsonl").open("a") as file:
+        file.write("{not json}\n")
+    for read in (lambda: read_ledger(tmp_path), lambda: open_ledger(tmp_path, SETTINGS).__enter__()):
+        with pytest.raises(CollectError, match=r"Line 3 of .*: remove that line"):
+            read()

@@ -1,3 +1,4 @@
+import random
 from collections import Counter, defaultdict
 
 import pytest
@@ -76,6 +77,45 @@ def test_lab_says_what_is_missing():
     subjects = subjects_of([1] * 109, LABELS[:3]) + subjects_of([1] * 60, LABELS[3:])
     sentences = shortfalls(subjects, split_by_group(subjects, PROTOCOLS["lab"], 0), PROTOCOLS["lab"])
     assert sentences and all("travel" in sentence and "60 were collected" in sentence for sentence in sentences)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ([1], (1, 0, 0)),
+        ([2], (2, 0, 0)),
+        ([1, 1], (1, 1, 0)),
+        ([1, 1, 1], (1, 1, 1)),
+        ([2, 2, 2, 2], (4, 2, 2)),
+        ([50, 1, 1], (50, 1, 1)),
+    ],
+)
+def test_train_comes_first_and_no_split_stays_empty_while_there_are_channels_for_it(sizes, expected):
+    subjects = subjects_of(sizes)
+    placed = split_by_group(subjects, PROTOCOLS["default"], 0)
+    counts = per_split(subjects, placed)
+    for label in LABELS:
+        assert tuple(counts[split, label] for split in ("train", "validation", "test")) == expected
+    sentences = shortfalls(subjects, placed, PROTOCOLS["default"])
+    assert len(sentences) == 4 * expected.count(0)
+
+
+@pytest.mark.parametrize("protocol", ["default", "lab"])
+def test_a_class_that_is_wholly_missing_is_told(protocol):
+    subjects = subjects_of([1] * 120, LABELS[:3])
+    placed = split_by_group(subjects, PROTOCOLS[protocol], 0)
+    sentences = shortfalls(subjects, placed, PROTOCOLS[protocol], LABELS)
+    assert len(sentences) == len(PROTOCOLS[protocol].counts or PROTOCOLS[protocol].shares)
+    assert all("travel: 0 were collected" in sentence for sentence in sentences)
+
+
+def test_lab_is_exact_wherever_the_channels_add_up():
+    for seed in range(30):
+        sizes, rng = [], random.Random(seed)
+        while sum(sizes) < 98:
+            sizes.append(min(rng.choice((1, 2, 3, 5, 9, 20)), 98 - sum(sizes)))
+        subjects = subjects_of([*sizes, 7, 4])
+        assert len(split_by_group(subjects, PROTOCOLS["lab"], seed)) == 4 * 109
 
 
 def test_lab_refuses_a_category_it_does_not_know():

@@ -5,7 +5,7 @@ import json
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -54,12 +54,13 @@ class BuildReport:
     rejected_lines: list[dict[str, Any]]  # line, reason, value of the first ones
     attempted: int  # videos visited
     collected: int  # videos that gave clips
+    used: int  # of those, the videos in the dataset; a limit or a protocol may need fewer
     failed: dict[str, int]  # reason to videos
     failed_examples: dict[str, list[str]]  # reason to "id: what the site said"
     unvisited: int  # videos not needed, or not reached
     clips: int
     hours: float
-    bytes_read: int  # from the network, over all runs
+    bytes_read: int  # from the network, by the visits whose outcomes count
     labels: list[str]
     splits: dict[str, dict[str, dict[str, int]]]  # split to label to videos, clips, channels
     missing: list[str]  # a sentence for every class that a split is short of
@@ -75,8 +76,9 @@ def _chosen(catalog: Catalog, outcomes: dict[str, Outcome], settings: Settings, 
     """The good videos of each category, the first `limit` of its visiting order."""
     chosen = []
     for queue in visiting_order(catalog.videos, settings.seed).values():
-        good = [outcomes[video.id] for video in queue if video.id in outcomes and outcomes[video.id].clips]
-        chosen += good[:limit]
+        good = [video for video in queue if video.id in outcomes and outcomes[video.id].clips]
+        # The catalogue has the last word on a label: it may have been mended since the clips were read.
+        chosen += [replace(outcomes[video.id], category=video.category, url=video.url) for video in good[:limit]]
     return chosen
 
 
@@ -181,7 +183,8 @@ def assemble(
     (unfinished / "data").mkdir(parents=True)
     for split, members in placed.items():
         _write_split(_rows(members, folder, labels), unfinished / "data", split, features(labels).arrow_schema)
-    report = _report(catalog, outcomes, settings, protocol, placed, source, shortfalls(subjects, where, protocol))
+    missing = shortfalls(subjects, where, protocol, labels)
+    report = _report(catalog, outcomes, settings, protocol, placed, source, missing)
     (unfinished / REPORT).write_text(json.dumps(asdict(report), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     shutil.rmtree(folder / DATASET, ignore_errors=True)
     unfinished.rename(folder / DATASET)
@@ -220,6 +223,7 @@ def _report(
         rejected_lines=[asdict(line) for line in catalog.rejected[:100]],
         attempted=len(visited),
         collected=sum(1 for outcome in visited if outcome.clips),
+        used=sum(len(members) for members in placed.values()),
         failed=dict(Counter(failure.reason.value for failure in failures)),
         failed_examples=dict(examples),
         unvisited=len(asked) - len(visited),

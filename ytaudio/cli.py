@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from ytaudio import __version__
-from ytaudio.errors import UserError, mendable
-from ytaudio.printing import report_lines, say, scores_table
+from ytaudio.errors import UserError, mendable, writing_to
+from ytaudio.printing import plain, report_lines, say, scores_table
 
 if TYPE_CHECKING:
     from ytaudio.catalog import Catalog
@@ -53,7 +53,7 @@ def build(
     out: Annotated[Path, typer.Argument(help="Folder to build in; give it again to go on where a run stopped.")],
     per_category: Annotated[int | None, typer.Option(min=1, help="Stop at this many good videos a class.")] = None,
     clips_per_video: Annotated[int, typer.Option(min=1)] = 3,
-    clip_seconds: Annotated[float, typer.Option(min=1.0)] = 10.0,
+    clip_seconds: Annotated[float, typer.Option(min=1.0, max=600.0)] = 10.0,
     threads: Annotated[int, typer.Option(min=1, help="Videos read at a time.")] = 16,
     seed: Annotated[int, typer.Option(help="Of the order of videos and of the splits.")] = 0,
     protocol: Annotated[
@@ -85,7 +85,7 @@ def build(
     wanted = per_category or plan.per_category()
     if engine:
         _on_many_machines(engine, tasks, (catalog.videos, out, settings, wanted, threads, access))
-    with open_ledger(out, settings) as ledger:
+    with writing_to(out), open_ledger(out, settings) as ledger:
         _collect(catalog, ledger, settings, wanted, threads, access)
         report = assemble(out, catalog, ledger.outcomes, settings, protocol=plan, per_category=wanted, source=csv.name)
     say(*report_lines(report, out))
@@ -114,7 +114,7 @@ def _collect(
     if ended.stopped_by:
         wall = ended.stopped_by
         typer.echo(
-            f"The site put up a wall ({wall.reason.value}: {wall.detail}); no video is blamed for it: "
+            f"The site put up a wall ({wall.reason.value}: {plain(wall.detail)}); no video is blamed for it: "
             "wait some hours, or give --cookies or another --proxy, then give the same command again.",
             err=True,
         )
@@ -221,11 +221,11 @@ def classify(
     answers = [classifier.classify(one, crops=crops) for one in inputs]
     for one, answer in zip(inputs, answers, strict=True):
         if isinstance(answer, Failure):
-            table.add_row(one, f"{answer.reason.value}: {answer.detail}")
+            table.add_row(plain(one), plain(f"{answer.reason.value}: {answer.detail}"))
         else:
             best = max(answer.probabilities, key=lambda label: answer.probabilities[label])
             cells = [f"{'*' if label == best else ''}{100 * p:.0f} %" for label, p in answer.probabilities.items()]
-            table.add_row(one, *cells, f"{answer.agreeing} of {answer.crops}")
+            table.add_row(plain(one), *cells, f"{answer.agreeing} of {answer.crops}")
     say(table)
     if any(isinstance(answer, Failure) for answer in answers):
         raise typer.Exit(1)

@@ -14,7 +14,7 @@ from typing import Any
 
 from ytaudio import clips, media
 from ytaudio.catalog import Video
-from ytaudio.clips import Clip, Window, spread_windows
+from ytaudio.clips import Clip, spread_windows
 from ytaudio.errors import UserError
 from ytaudio.ledger import LEDGER, ClipRecord, Ledger, Outcome, Settings, read_ledger
 from ytaudio.media import Failure, Media, Reason
@@ -34,11 +34,14 @@ def write_whole(path: Path, content: bytes) -> None:
     """A file that is there whole or not at all: a temporary name, fsync, rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".part")
-    with unfinished.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.rename(path)
+    try:
+        with unfinished.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.rename(path)
+    finally:
+        unfinished.unlink(missing_ok=True)  # there only if the disk was full
 
 
 def visiting_order(videos: Iterable[Video], seed: int) -> dict[str, list[Video]]:
@@ -77,35 +80,36 @@ def collect_video(
 
 def _read_clips(found: Media, blank: Outcome, folder: Path, settings: Settings) -> Outcome:
     heard = replace(blank, channel_id=found.channel_id, duration_s=found.duration_s, title=found.title or blank.title)
-    if found.duration_s < clips.MINIMUM_S:
-        return replace(heard, failure=Failure(found.video_id, Reason.TOO_SHORT, f"{found.duration_s} s of sound"))
     opened = media.open_media(found)
     if isinstance(opened, Failure):
         return replace(heard, failure=opened)
     made: list[ClipRecord] = []
-    quiet = -120.0
+    longest_s, loudest = 0.0, -120.0
     with opened as reader:
-        for window in spread_windows(found.duration_s, settings.clips_per_video, settings.clip_seconds):
+        length_s = min(found.duration_s, reader.duration_s or found.duration_s)  # sites round up, and err
+        for window in spread_windows(length_s, settings.clips_per_video, settings.clip_seconds):
             waveform = reader.window(window)
             if isinstance(waveform, Failure):
                 return replace(heard, failure=waveform, bytes_read=heard.bytes_read + reader.bytes_read)
-            level = clips.dbfs(waveform)
-            quiet = max(quiet, level)
-            if level >= clips.SILENCE_DBFS and waveform.size >= clips.MINIMUM_S * clips.SAMPLING_RATE:
+            level, seconds = clips.dbfs(waveform), waveform.size / clips.SAMPLING_RATE
+            longest_s, loudest = max(longest_s, seconds), max(loudest, level)
+            if level >= clips.SILENCE_DBFS and seconds >= clips.MINIMUM_S:
                 made.append(_write_clip(folder, Clip(found.video_id, len(made), window, waveform), level))
-        spent = heard.bytes_read + reader.bytes_read
+        heard = replace(heard, duration_s=length_s, bytes_read=heard.bytes_read + reader.bytes_read)
+    if longest_s < clips.MINIMUM_S:
+        return replace(heard, failure=Failure(found.video_id, Reason.TOO_SHORT, f"{longest_s:.2f} s of sound"))
     if not made:
-        silence = Failure(found.video_id, Reason.SILENT, f"no window is louder than {quiet:.0f} dBFS")
-        return replace(heard, failure=silence, bytes_read=spent)
-    return replace(heard, clips=tuple(made), bytes_read=spent)
+        silence = f"no window is louder than {loudest:.0f} dBFS"
+        return replace(heard, failure=Failure(found.video_id, Reason.SILENT, silence))
+    return replace(heard, clips=tuple(made))
 
 
 def _write_clip(folder: Path, clip: Clip, level: float) -> ClipRecord:
     flac = clips.encode(clip.waveform)
     write_whole(clip_path(folder, clip.video_id, clip.index), flac)
-    window: Window = clip.window
+    seconds = round(clip.waveform.size / clips.SAMPLING_RATE, 4)
     digest = hashlib.sha256(flac).hexdigest()
-    return ClipRecord(clip.index, window.start_s, window.seconds, clip.waveform.size, round(level, 2), digest)
+    return ClipRecord(clip.index, clip.window.start_s, seconds, clip.waveform.size, round(level, 2), digest)
 
 
 @dataclass
@@ -238,8 +242,8 @@ def merge(folder: Path, ledger: Ledger, settings: Settings) -> int:
     """
     moved = 0
     for task in sorted((folder / TASKS).glob("*")):
-        if not (task / LEDGER).is_file():
-            continue
+        if not (task / LEDGER).is_file() or not (task / LEDGER).stat().st_size:
+            continue  # a task that has not begun
         found, outcomes = read_ledger(task)
         if found != settings:
             raise UserError(f"{task} was collected with other settings: repeat those, or build into a new folder.")

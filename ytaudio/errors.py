@@ -1,5 +1,6 @@
 """Errors a user can mend: one sentence that names the mend, exit code 2, no traceback."""
 
+import errno
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +8,30 @@ from contextlib import contextmanager
 
 class UserError(ValueError):
     """Something the user can mend; the message is one sentence that says how."""
+
+
+_FOLDER_TROUBLE = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),
+    *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG),
+}
+
+
+@contextmanager
+def writing_to(folder: object) -> Iterator[None]:
+    """A full disk or a folder that cannot be written, said as one sentence.
+
+    Raises:
+        UserError: instead of the OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FOLDER_TROUBLE:
+            raise
+        raise UserError(
+            f"Cannot write to {folder} ({error.strerror}): make room or give another folder; "
+            "what is done is kept, and the same command goes on from there."
+        ) from None
 
 
 @contextmanager

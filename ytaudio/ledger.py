@@ -81,18 +81,7 @@ class Ledger:
 
     def __init__(self, folder: Path, settings: Settings) -> None:
         self.path = folder / LEDGER
-        self.outcomes: dict[str, Outcome] = {}
-        kept, found = 0, None
-        if self.path.exists():
-            for line in self.path.read_bytes().splitlines(keepends=True):
-                if not line.endswith(b"\n"):
-                    break  # the run was killed in the middle of this line: nothing had depended on it
-                record = json.loads(line)
-                if found is None:
-                    found = Settings(**record["settings"])
-                else:
-                    self._count(Outcome.from_json(record))
-                kept += len(line)
+        found, self.outcomes, kept = _read(self.path) if self.path.exists() else (None, {}, 0)
         if found not in (None, settings):
             raise CollectError(_what_changed(folder, found, settings))
         self._file = self.path.open("ab")
@@ -103,9 +92,6 @@ class Ledger:
     def append(self, outcome: Outcome) -> None:
         """Write one outcome; it is on disk when this returns."""
         self._write(outcome.to_json())
-        self._count(outcome)
-
-    def _count(self, outcome: Outcome) -> None:
         self.outcomes[outcome.video_id] = outcome
 
     def _write(self, line: str) -> None:
@@ -118,6 +104,33 @@ class Ledger:
         self._file.close()
 
 
+def _read(path: Path) -> tuple[Settings | None, dict[str, Outcome], int]:
+    """Settings, last outcome of each video, and the bytes of whole lines; a last line that was cut short is left out.
+
+    Nothing had depended on a line that a killed run did not finish.
+    """
+    settings: Settings | None = None
+    outcomes: dict[str, Outcome] = {}
+    whole = 0
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.endswith(b"\n"):
+                break
+            try:
+                record = json.loads(line)
+                if settings is None:
+                    settings = Settings(**record["settings"])
+                else:
+                    outcomes[record["video_id"]] = Outcome.from_json(record)
+            except (ValueError, TypeError, KeyError) as error:
+                raise CollectError(
+                    f"Line {number} of {path} cannot be read ({type(error).__name__}): remove that line and its video "
+                    "is read again, or build into a new folder if it is the first."
+                ) from None
+            whole += len(line)
+    return settings, outcomes, whole
+
+
 def _what_changed(folder: Path, before: Settings, now: Settings) -> str:
     pairs = [(name, value, asdict(now)[name]) for name, value in asdict(before).items() if asdict(now)[name] != value]
     changes = ", ".join(f"--{name.replace('_', '-')} was {was} and is now {given}" for name, was, given in pairs)
@@ -128,15 +141,15 @@ def read_ledger(folder: str | Path) -> tuple[Settings, dict[str, Outcome]]:
     """The settings and the last outcome of each video of a build.
 
     Raises:
-        CollectError: the folder holds no ledger.
+        CollectError: the folder holds no ledger, or one that cannot be read.
     """
     path = Path(folder) / LEDGER
     if not path.is_file():
         raise CollectError(f"{folder} holds no {LEDGER}: give a folder that `ytaudio build` wrote.")
-    with path.open(encoding="utf-8") as lines:
-        settings = Settings(**json.loads(next(lines))["settings"])
-        found = (Outcome.from_json(json.loads(line)) for line in lines if line.endswith("\n"))
-        return settings, {outcome.video_id: outcome for outcome in found}
+    settings, outcomes, _ = _read(path)
+    if settings is None:
+        raise CollectError(f"{path} is empty: give a folder that `ytaudio build` wrote.")
+    return settings, outcomes
 
 
 @contextmanager

@@ -18,6 +18,11 @@ def say(*lines: object) -> None:
         console.print(line)
 
 
+def plain(text: object) -> str:
+    """Text from elsewhere without what would steer a terminal or break a line."""
+    return "".join(c if c.isprintable() else " " for c in str(text))
+
+
 def report_lines(report: "BuildReport", out: Path) -> list[Any]:
     """What became of every line of a catalogue, as lines and a table."""
     from rich.table import Table
@@ -33,10 +38,13 @@ def report_lines(report: "BuildReport", out: Path) -> list[Any]:
     return [
         f"asked for   {report.requested} lines",
         f"refused     {sum(report.rejected.values())} lines ({refused})",
-        *(f"            line {line['line']}: {line['reason']} {line['value']}" for line in report.rejected_lines[:5]),
+        *(
+            f"            line {line['line']}: {line['reason']} {plain(line['value'])}"
+            for line in report.rejected_lines[:5]
+        ),
         f"visited     {report.attempted} videos, {report.unvisited} were not needed",
         f"gone        {sum(report.failed.values())} videos ({failed})",
-        f"collected   {report.collected} videos, {report.bytes_read / 1e6:.1f} MB read",
+        f"collected   {report.collected} videos, {report.used} used; {report.bytes_read / 1e6:.1f} MB were read",
         table,
         *report.missing,
         f"The dataset is in {out / 'dataset'}; publish it: ytaudio push dataset {out} USER/NAME",

@@ -47,12 +47,15 @@ class Protocol:
         """Split to label to the number of videos wanted there."""
         if self.counts:
             return {split: dict.fromkeys(available, count) for split, count in self.counts.items()}
-        wanted: dict[str, dict[str, int]] = {}
-        for split, share in self.shares.items():
-            if split != "train":
-                wanted[split] = {label: max(1, round(share * n)) for label, n in available.items()}
-        held = {label: sum(split[label] for split in wanted.values()) for label in available}
-        return {"train": {label: max(0, n - held[label]) for label, n in available.items()}, **wanted}
+        wanted: dict[str, dict[str, int]] = {split: {} for split in self.shares}
+        for label, n in available.items():
+            spare = n - 1  # a class's first video is for training, the next for the held-out splits
+            for split, share in self.shares.items():
+                if split != "train":
+                    wanted[split][label] = max(0, min(spare, max(1, round(share * n))))
+                    spare -= wanted[split][label]
+            wanted["train"][label] = max(0, spare + 1)
+        return wanted
 
 
 PROTOCOLS = {
@@ -75,27 +78,94 @@ def protocol_named(name: str) -> Protocol:
 def split_by_group(subjects: Sequence[Subject], protocol: Protocol, seed: int) -> dict[str, str]:
     """Video id to split; a video left out by a protocol with exact counts is not in it.
 
-    Greedy, as scikit-learn's StratifiedGroupKFold: groups from the largest to the smallest, ties in an order fixed by
-    the seed, each to the split it overfills least and, among those, the one that has most of its share to go. Linear
-    in the videos. Where counts are exact, what overfills a split is left out.
+    Shares are met greedily, as by scikit-learn's StratifiedGroupKFold: groups from the largest to the smallest, ties in
+    an order fixed by the seed, each to the split it overfills least and, among those, the one that has most of its
+    share to go; linear in the videos. Exact counts are met by sums of group sizes, where those can be had.
     """
     members: dict[str, list[Subject]] = defaultdict(list)
     for subject in sorted(subjects, key=lambda s: s.video_id):
         members[subject.group].append(subject)
     groups = sorted(members)
     random.Random(seed).shuffle(groups)
-    groups.sort(key=lambda group: -len(members[group]))
     targets = protocol.targets(Counter(subject.label for subject in subjects))
+    sides = _greedy(members, groups, targets)
+    if protocol.counts:
+        ways = (_by_sums(members, groups, targets), sides)
+        return max((_within(members, side, targets) for side in ways), key=len)
+    return {subject.video_id: split for group, split in sides.items() for subject in members[group]}
+
+
+def _within(
+    members: Mapping[str, list[Subject]], sides: Mapping[str, str], targets: Mapping[str, Mapping[str, int]]
+) -> dict[str, str]:
+    """Videos to splits, no more of a class than a split is to have."""
     left = {split: dict(wanted) for split, wanted in targets.items()}
     placed: dict[str, str] = {}
-    for group in groups:
-        counts = Counter(subject.label for subject in members[group])
-        split = min(left, key=lambda split: _cost(left[split], targets[split], counts))
+    for group, split in sides.items():
         for subject in members[group]:
-            if left[split][subject.label] > 0 or not protocol.counts:
+            if left[split][subject.label] > 0:
                 placed[subject.video_id] = split
-            left[split][subject.label] -= 1
+                left[split][subject.label] -= 1
     return placed
+
+
+def _by_sums(
+    members: Mapping[str, list[Subject]], groups: Sequence[str], targets: Mapping[str, Mapping[str, int]]
+) -> dict[str, str]:
+    """Groups to splits, each held-out split filled with groups of one class whose sizes sum to what is wanted of it.
+
+    Groups of several classes, and what no held-out split takes, are for training.
+    """
+    sides = dict.fromkeys(groups, "train")
+    for split, wanted in targets.items():
+        for label, count in wanted.items() if split != "train" else ():
+            free = [g for g in groups if sides[g] == "train" and {subject.label for subject in members[g]} == {label}]
+            total = sum(s.label == label for g in groups if sides[g] == "train" for s in members[g])
+            sums: dict[int, tuple[str, ...]] = {0: ()}
+            most = max([4 * count, *sorted(len(members[g]) for g in free)[:1]])
+            for group in free:
+                for reached in sorted(sums, reverse=True):
+                    if reached + len(members[group]) <= most:
+                        sums.setdefault(reached + len(members[group]), (*sums[reached], group))
+            rest = targets["train"][label]
+            best = max(sums, key=lambda n: (min(n, count) + min(total - n, rest), -abs(n - count)))
+            sides.update(dict.fromkeys(sums[best], split))
+    return sides
+
+
+def _greedy(
+    members: Mapping[str, list[Subject]], groups: Sequence[str], targets: Mapping[str, Mapping[str, int]]
+) -> dict[str, str]:
+    left = {split: dict(wanted) for split, wanted in targets.items()}
+    labels = {group: Counter(subject.label for subject in members[group]) for group in groups}
+    to_come = Counter(label for counts in labels.values() for label in counts)
+    sides: dict[str, str] = {}
+    filled: set[tuple[str, str]] = set()
+    for group in sorted(groups, key=lambda group: -len(members[group])):
+        counts = labels[group]
+        splits = _needy(targets, filled, counts, to_come)
+        split = min(splits, key=lambda split: _cost(left[split], targets[split], counts))
+        sides[group] = split
+        for label, count in counts.items():
+            left[split][label] -= count
+            to_come[label] -= 1
+            filled.add((split, label))
+    return sides
+
+
+def _needy(
+    targets: Mapping[str, Mapping[str, int]],
+    filled: set[tuple[str, str]],
+    counts: Mapping[str, int],
+    to_come: Mapping[str, int],
+) -> list[str]:
+    """Where a group may go: anywhere, unless its class has only as many groups to come as splits without any of it."""
+    splits = list(targets)
+    for label in counts:
+        empty = [split for split in splits if (split, label) not in filled and targets[split][label] > 0]
+        if empty and to_come[label] <= len(empty):
+            splits = empty
+    return splits
 
 
 def _cost(left: Mapping[str, int], target: Mapping[str, int], counts: Mapping[str, int]) -> tuple[int, float]:
@@ -104,9 +174,16 @@ def _cost(left: Mapping[str, int], target: Mapping[str, int], counts: Mapping[st
     return overfilled, -to_go
 
 
-def shortfalls(subjects: Sequence[Subject], placed: Mapping[str, str], protocol: Protocol) -> list[str]:
-    """A sentence with figures for every class that a split could not be given as many videos of as it was to have."""
-    available = Counter(subject.label for subject in subjects)
+def shortfalls(
+    subjects: Sequence[Subject], placed: Mapping[str, str], protocol: Protocol, labels: Sequence[str] = ()
+) -> list[str]:
+    """A sentence with figures for every class that a split has none of, or fewer than exact counts ask for.
+
+    `labels` are the catalogue's: a class of which nothing was collected is missed too, and so is one that the protocol
+    is defined for.
+    """
+    available = Counter(dict.fromkeys([*labels, *protocol.categories], 0))
+    available.update(subject.label for subject in subjects)
     channels: dict[str, set[str]] = defaultdict(set)
     got: Counter[tuple[str, str]] = Counter()
     for subject in subjects:
@@ -116,10 +193,10 @@ def shortfalls(subjects: Sequence[Subject], placed: Mapping[str, str], protocol:
     sentences = []
     for split, wanted in protocol.targets(available).items():
         for label, count in sorted(wanted.items()):
-            short = got[split, label] < count if protocol.counts else count > 0 and not got[split, label]
-            if short:
+            if got[split, label] < (count if protocol.counts else 1):
+                of = f"{got[split, label]} of {count}" if protocol.counts else "no"
                 sentences.append(
-                    f"{split} has {got[split, label]} of {count} videos of {label}: "
+                    f"{split} has {of} videos of {label}: "
                     f"{available[label]} were collected, from {len(channels[label])} channels that are kept whole."
                 )
     return sentences
