@@ -11,6 +11,7 @@ from starlette.responses import FileResponse, Response
 
 from ytaudio.localhub.errors import HubError, bad_request
 from ytaudio.localhub.objects import is_sha256
+from ytaudio.localhub.repo import Repo
 from ytaudio.localhub.web import Call, answer, web_prefix
 
 REGULAR_MAX = 10 << 20  # bytes; larger files are large files whatever they hold
@@ -140,8 +141,13 @@ async def receive(call: Call) -> Response:
                 waiting.clear()
         await run_in_threadpool(upload.write, bytes(waiting))
         await run_in_threadpool(upload.finish)
-    await run_in_threadpool(repo.note_large, path["oid"])
+    await run_in_threadpool(_note, call, repo, path["oid"])
     return Response(status_code=200, headers={"ETag": f'"{path["oid"]}"'})
+
+
+def _note(call: Call, repo: Repo, oid: str) -> None:
+    with call.store.changing(repo):  # it may have been deleted or moved while the content came in
+        repo.note_large(oid)
 
 
 def download(call: Call) -> Response:

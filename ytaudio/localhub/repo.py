@@ -54,6 +54,10 @@ class Repo:
         """The user or organisation it belongs to."""
         return self.id.split("/")[0]
 
+    def is_there(self) -> bool:
+        """Whether this repo exists: a folder alone is none."""
+        return (self.folder / "refs.json").exists() and (self.folder / "settings.json").exists()
+
     def settings(self) -> dict[str, Any]:
         """`visibility`, `createdAt`, `gated`, and a Space's `sdk`."""
         return json.loads((self.folder / "settings.json").read_bytes())
@@ -185,8 +189,10 @@ class Repo:
         return is_sha256(sha256) and self._large_path(sha256).exists()
 
     def note_large(self, sha256: str) -> None:
-        """Note that a large file was uploaded to this repo."""
+        """Note that a large file was uploaded to this repo. Call it under the repo's lock."""
         if not self.has_large(sha256):
+            self._large_path(sha256).parent.mkdir(exist_ok=True)  # and never the repo's own folder
+            durable.sync_folder(self.folder)
             durable.write(self._large_path(sha256), b"")
 
     def _large_path(self, sha256: str) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ytaudio.localhub import durable
-from ytaudio.localhub.errors import HubError, LocalHubError, bad_request
+from ytaudio.localhub.errors import HubError, LocalHubError, bad_request, repo_not_found
 from ytaudio.localhub.history import Tree, now
 from ytaudio.localhub.objects import Objects
 from ytaudio.localhub.repo import Repo
@@ -33,7 +33,7 @@ def check_name(name: str) -> str:
 
 
 def _check_free(repo: Repo) -> None:
-    if repo.folder.exists():
+    if repo.is_there():
         raise HubError(409, f"You already created this {repo.kind} repo: {repo.id}")
 
 
@@ -75,8 +75,8 @@ class Store:
     def changing(self, repo: Repo) -> Iterator[None]:
         """Hold a repo's lock, and be sure that it is still there."""
         with self.lock(repo):
-            if not repo.folder.is_dir():
-                raise HubError(404, "Repository not found", code="RepoNotFound")
+            if not repo.is_there():
+                raise repo_not_found(anonymous=False)
             yield
 
     def at(self, kind: str, repo_id: str) -> Repo:
@@ -89,7 +89,7 @@ class Store:
         if kind not in KINDS or not _NAME.fullmatch(namespace) or not _NAME.fullmatch(name):
             return None
         repo = self.at(kind, repo_id)
-        return repo if (repo.folder / "refs.json").exists() else None
+        return repo if repo.is_there() else None
 
     def create(self, kind: str, repo_id: str, settings: dict[str, Any], tree: Tree, author: str) -> Repo:
         """Make a repo with a first commit: it appears under its name as a whole.
@@ -109,6 +109,8 @@ class Store:
     def _place(self, source: Repo, final: Repo) -> None:
         with self.lock(final):
             _check_free(final)
+            if final.folder.exists():  # the remains of a repo are none, and must not hold its name
+                self._discard(final)
             durable.publish(source.folder, final.folder)
 
     def move(self, repo: Repo, new_id: str) -> Repo:
@@ -118,7 +120,10 @@ class Store:
             HubError: 409 when the id is taken.
         """
         final = self.at(repo.kind, new_id)
-        with self.changing(repo):
+        with contextlib.ExitStack() as both:
+            for each in sorted({repo, final}, key=lambda each: each.id):  # in one order: two moves never wait in a ring
+                both.enter_context(self.lock(each))
+            both.enter_context(self.changing(repo))
             self._place(repo, final)
             durable.sync_folder(repo.folder.parent)
         return final
@@ -141,10 +146,13 @@ class Store:
 
     def delete(self, repo: Repo) -> None:
         """Remove a repo: at once by a rename, then from the disk. Content stays: other repos may hold it."""
-        gone = self.temporary / secrets.token_hex(12)
         with self.changing(repo):
-            repo.folder.replace(gone)
-            durable.sync_folder(repo.folder.parent)
+            self._discard(repo)
+
+    def _discard(self, repo: Repo) -> None:
+        gone = self.temporary / secrets.token_hex(12)
+        repo.folder.replace(gone)
+        durable.sync_folder(repo.folder.parent)
         shutil.rmtree(gone, ignore_errors=True)
 
     def all(self, kind: str) -> Iterator[Repo]:

@@ -1,0 +1,49 @@
+"""What one client does while another is in the middle of something."""
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+
+def upload_address(web, repo: str, data: bytes) -> str:
+    objects = [{"oid": hashlib.sha256(data).hexdigest(), "size": len(data)}]
+    answer = web.post(f"/{repo}.git/info/lfs/objects/batch", json={"operation": "upload", "objects": objects})
+    return answer.json()["objects"][0]["actions"]["upload"]["href"]
+
+
+@pytest.mark.parametrize("change", ["delete", "move"])
+def test_a_repo_that_goes_during_an_upload_leaves_its_name_free(alice, own_hub, repo, web, change):
+    data = f"half and half, {change}".encode()
+    address = upload_address(web, repo, data)
+
+    def body():
+        yield data[:5]
+        if change == "delete":
+            alice.delete_repo(repo)
+        else:
+            alice.move_repo(repo, f"{repo}-moved")
+        yield data[5:]
+
+    assert web.put(address, content=body()).status_code == 404
+    assert not (own_hub.directory / "repos" / "model" / repo).exists()
+    alice.create_repo(repo)
+    alice.upload_file(path_or_fileobj=data, path_in_repo="a.bin", repo_id=repo)
+    assert "a.bin" in alice.list_repo_files(repo)
+
+
+def test_remains_of_a_repo_do_not_hold_its_name(alice, own_hub):
+    (own_hub.directory / "repos" / "model" / "alice" / "remains" / "lfs").mkdir(parents=True)
+    assert not alice.repo_exists("alice/remains")
+    alice.create_repo("alice/remains")
+    assert alice.list_repo_files("alice/remains") == [".gitattributes"]
+
+
+def test_two_moves_into_each_others_place_end(alice):
+    ids = ["alice/ring-1", "alice/ring-2"]
+    for repo_id in ids:
+        alice.create_repo(repo_id)
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(20):
+            moves = [pool.submit(alice.move_repo, *ids), pool.submit(alice.move_repo, *reversed(ids))]
+            assert all(move.exception(timeout=20) is not None for move in moves), "both names are taken"
