@@ -1,11 +1,13 @@
 from dataclasses import replace
 
 import pytest
+from media import real_files
 from yt_dlp.networking.exceptions import RequestError, TransportError
 from yt_dlp.utils import DownloadError, ExtractorError, GeoRestrictedError, UnsupportedError
 
 from ytaudio.catalog import Video
 from ytaudio.media import Access, Failure, Media, Reason, classify, locate
+from ytaudio.media.access import youtube_dl
 from ytaudio.media.locating import choose_format
 from ytaudio.testing import make_videos
 
@@ -108,6 +110,42 @@ def test_an_extractor_that_breaks_is_unknown_with_its_full_text(put):
     assert found.reason is Reason.UNKNOWN and found.detail == "KeyError: 'streamingData'"
 
 
+class Tells:
+    """An extractor that tells this of every video."""
+
+    def __init__(self, **info):
+        self.info = {"url": "http://127.0.0.1:9/x", "protocol": "http", **info}
+        self.urlopen = youtube_dl(IMPATIENT).urlopen
+
+    def extract_info(self, url, download):
+        return self.info
+
+
+def test_hostile_text_becomes_plain_text():
+    told = {"title": "bad \ud83d half\x00\r\n\x1b[31m", "channel_id": 678, "channel": ["x"], "upload_date": 20260101}
+    found = locate(Video("v", "http://x", "", "", ""), ydl=Tells(duration=30, **told))
+    assert (found.title, found.channel_id, found.channel) == ("bad ? half [31m", "678", "['x']")
+    assert found.upload_date == "20260101" and found.license == ""
+    found = locate(Video("v", "http://x", "its own", "", ""), ydl=Tells(duration=30, title=None))
+    assert (found.title, found.channel_id) == ("its own", "")
+
+
+def test_hostile_details_of_a_failure_become_plain_text(put):
+    class Broken:
+        def extract_info(self, url, download):
+            raise ExtractorError("half \udcff a\nline", expected=True)
+
+    detail = locate(put(VIDEO), ydl=Broken()).detail
+    assert detail.startswith("half ? a line") and detail.encode()
+
+
+@pytest.mark.parametrize("told", [None, "soon", float("nan"), float("inf"), -5, [30], 10**400])
+def test_a_length_that_is_none_is_measured(told, site):
+    url = site.add_file("sound.wav", real_files.encoded("wav"))
+    found = locate(Video("v", url, "", "", ""), ydl=Tells(url=url, duration=told))
+    assert found.duration_s == pytest.approx(real_files.SECONDS, abs=0.05)
+
+
 def form(format_id: str, ext: str = "webm", **more):
     common = {"url": "https://x/" + format_id, "protocol": "https", "vcodec": "none", "acodec": "opus", "ext": ext}
     return {"format_id": format_id, **common, **more}
@@ -136,5 +174,6 @@ def test_the_cheapest_format_is_chosen():
     assert choice(FORMATS[:3]) == "18"
     assert choice(FORMATS[:2]) == "only offered as m3u8_native, which has no ranges"
     assert choice(FORMATS[:1]) == "no format has sound"
+    assert choice([{**f, "abr": "fast", "language_preference": []} for f in FORMATS[2:]]) in {"249", "250", "251"}
     dubbed = [{**f, "language_preference": -1} for f in FORMATS]
     assert choice([*dubbed, form("140-1", "m4a", container="m4a_dash", abr=129, language_preference=10)]) == "140-1"

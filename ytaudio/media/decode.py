@@ -16,6 +16,7 @@ from av.container import InputContainer
 from yt_dlp import YoutubeDL
 
 from .access import Access, remembered, youtube_dl
+from .failures import explain
 from .kinds import Failure, Media, Reason
 from .ranges import RangeFile, StreamError
 
@@ -289,4 +290,4 @@ def _failure(media: Media, ranges: RangeFile | None, error: Exception) -> Failur
     error = ranges.failure if ranges and ranges.failure else error
     if isinstance(error, StreamError):
         return Failure(media.video_id, error.reason, error.detail)
-    return Failure(media.video_id, Reason.UNSUPPORTED, f"{type(error).__name__}: {error}")
+    return Failure(media.video_id, Reason.UNSUPPORTED, explain(error))

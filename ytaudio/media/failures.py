@@ -6,7 +6,7 @@ import re
 from yt_dlp.networking.exceptions import HTTPError, RequestError, TransportError
 from yt_dlp.utils import DownloadError, ExtractorError, GeoRestrictedError, UnsupportedError
 
-from .kinds import Reason
+from .kinds import Reason, plain_text
 
 # What sites say, in the order of asking: "Private video. Sign in ..." stands before any other "Sign in", and walls
 # before "Video unavailable", with which YouTube begins some of them. YouTube's own kinds have no class in yt-dlp.
@@ -56,11 +56,10 @@ def of_status(status: int) -> Reason:
 
 
 def explain(error: BaseException) -> str:
-    """The full text of an error, from its root outwards, without yt-dlp's "ERROR: "."""
+    """The full text of an error in one line, from its root outwards, without yt-dlp's "ERROR: "."""
     text = re.sub(r"^ERROR: ", "", str(error)) or type(error).__name__
-    return (
-        text if isinstance(error, DownloadError | ExtractorError | RequestError) else f"{type(error).__name__}: {text}"
-    )
+    known = isinstance(error, DownloadError | ExtractorError | RequestError)
+    return plain_text(text if known else f"{type(error).__name__}: {text}")
 
 
 def _sentence(error: BaseException) -> str:

@@ -1,7 +1,10 @@
 """What a search for sound can end in: a stream, or a failure with its reason."""
 
+import re
 from dataclasses import dataclass
 from enum import Enum
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 class Reason(Enum):
@@ -58,3 +61,13 @@ class Failure:
     video_id: str
     reason: Reason
     detail: str  # the full text of the site or the library
+
+
+def plain_text(value: object) -> str:
+    """What a site or a library gave, as one line of text that UTF-8 can hold; "" for None.
+
+    Sites send numbers for names, halves of surrogate pairs and control characters; each would break a ledger, a sorted
+    list or a terminal later.
+    """
+    text = "" if value is None else str(value)
+    return _CONTROL.sub(" ", text.encode("utf-8", "replace").decode())

@@ -1,5 +1,6 @@
 """A video to the stream its sound can be read from."""
 
+import math
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from ytaudio.catalog import Video
 from .access import Access, remember, youtube_dl
 from .decode import open_media
 from .failures import classify, explain
-from .kinds import Failure, Media, Reason
+from .kinds import Failure, Media, Reason, plain_text
 
 _LIVE = {"is_live": Reason.LIVE, "post_live": Reason.LIVE, "is_upcoming": Reason.UPCOMING}
 _WANTED_KBIT = 64  # a second: Opus at this rate loses nothing that 16 kHz mono keeps
@@ -41,18 +42,18 @@ def locate(video: Video, ydl: YoutubeDL | None = None, *, access: Access | None 
     chosen = choose_format(info.get("formats") or [info])
     if isinstance(chosen, str):
         audible = chosen != "no format has sound"
-        return Failure(video.id, Reason.UNSUPPORTED if audible else Reason.NO_AUDIO, chosen)
-    time.sleep(min(max(0.0, (chosen.get("available_at") or 0) - time.time()), _LONGEST_WAIT_S))
+        return Failure(video.id, Reason.UNSUPPORTED if audible else Reason.NO_AUDIO, plain_text(chosen))
+    time.sleep(min(max(0.0, _number(chosen, "available_at", 0) - time.time()), _LONGEST_WAIT_S))
     found = Media(
         video_id=video.id,
         stream_url=chosen["url"],
         http_headers=dict(chosen.get("http_headers") or {}),
-        duration_s=float(info.get("duration") or 0.0),
-        title=info.get("title") or video.title,
-        channel_id=info.get("channel_id") or info.get("uploader_id") or "",
-        channel=info.get("channel") or info.get("uploader") or "",
-        upload_date=info.get("upload_date") or "",
-        license=info.get("license") or "",
+        duration_s=max(0.0, _number(info, "duration", 0.0)),
+        title=plain_text(info.get("title")).strip() or video.title,
+        channel_id=plain_text(info.get("channel_id") or info.get("uploader_id")),
+        channel=plain_text(info.get("channel") or info.get("uploader")),
+        upload_date=plain_text(info.get("upload_date")),
+        license=plain_text(info.get("license")),
     )
     return found if found.duration_s else _measured(found, access, ydl)
 
@@ -60,7 +61,7 @@ def locate(video: Video, ydl: YoutubeDL | None = None, *, access: Access | None 
 def local_file(path: Path) -> Media | Failure:
     """A file on this machine as media: any sound or video that FFmpeg reads."""
     path = path.resolve()
-    found = Media(path.name, path.as_uri(), {}, 0.0, path.stem, "", "", "", "")
+    found = Media(plain_text(path.name), path.as_uri(), {}, 0.0, plain_text(path.stem), "", "", "", "")
     return _measured(found)
 
 
@@ -105,5 +106,9 @@ def _cost(entry: dict[str, Any]) -> tuple[bool, int, float]:
 
 
 def _number(entry: dict[str, Any], key: str, default: float) -> float:
-    value = entry.get(key)
-    return default if value is None else float(value)
+    """A number the site tells; the default where it tells none that is finite."""
+    try:
+        told = float(entry.get(key, default))
+    except (TypeError, ValueError, OverflowError):
+        return default
+    return told if math.isfinite(told) else default
