@@ -1,3 +1,4 @@
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -5,7 +6,7 @@ import numpy as np
 import pytest
 
 from ytaudio.clips import Window
-from ytaudio.media import Access, Failure, Reason, locate, open_media
+from ytaudio.media import Access, Failure, Media, Reason, locate, open_media
 from ytaudio.media.access import youtube_dl
 from ytaudio.testing import make_videos
 
@@ -36,7 +37,7 @@ def located(put):
 def test_every_misbehaviour_is_tried():
     from ytaudio.testing.shelf import MISBEHAVIOURS
 
-    assert set(EXPECTED) == set(MISBEHAVIOURS)
+    assert {*EXPECTED, "trickle"} == set(MISBEHAVIOURS)
 
 
 @pytest.mark.parametrize("how", EXPECTED)
@@ -67,6 +68,28 @@ def test_what_passes_is_tried_again(how, site, located):
     with open_media(located, HASTY if how == "stall" else QUICK) as reader:
         site.misbehave(VIDEO.id, how, times=1)
         assert np.array_equal(reader.window(WINDOW), undisturbed)
+
+
+def test_a_server_that_trickles_does_not_hold_a_thread(site):
+    media = Media("slow", site.add_file("slow", bytes(3000)), {}, 60.0, "", "", "", "", "")
+    site.misbehave("slow", "trickle")
+    began = time.monotonic()
+    opened = open_media(media, replace(HASTY, retries=0))
+    assert opened.reason is Reason.NETWORK and "3000 expected" in opened.detail
+    assert time.monotonic() - began < 30, "all 3000 bytes, at ten a second, were waited for"
+
+
+def test_requests_share_a_connection(site, located):
+    with open_media(located, QUICK) as reader:
+        for start_s in (100.0, 20_000.0):
+            assert reader.window(Window(start_s, 5.0)).size
+    asked = [request for request in site.log if request.range]
+    assert len(asked) >= 3 and len({request.port for request in asked}) == 1
+
+
+def test_an_empty_file_has_no_sound_for_ever(site):
+    opened = open_media(Media("empty", site.add_file("empty", b""), {}, 60.0, "", "", "", "", ""), QUICK)
+    assert opened.reason is Reason.NO_AUDIO and opened.reason.kind == "permanent"
 
 
 def test_patience_is_bounded(site, located):

@@ -1,13 +1,15 @@
 """A remote file read by ranges through yt-dlp's own networking, so with the user's cookies, proxy and headers."""
 
+import http.client
 import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import urllib3
 from yt_dlp import YoutubeDL
-from yt_dlp.networking import Request
-from yt_dlp.networking.exceptions import HTTPError, IncompleteRead, RequestError, TransportError
+from yt_dlp.networking import Request, Response
+from yt_dlp.networking.exceptions import HTTPError, RequestError, TransportError
 
 from .access import Access
 from .failures import explain
@@ -16,6 +18,7 @@ from .kinds import Reason
 FIRST_BYTES = 32 << 10  # the header of a file of an hour and the beginning of its sound
 TOP_UP_BYTES = 64 << 10  # what a read outside the plan fetches; doubled for each one that follows at once
 LONGEST_BYTES = 10 << 20  # of one request; YouTube slows down longer ones
+SLOWEST = 8_000  # bytes/s of a body, after the patience for its beginning; sound itself is as fast
 CAP_BYTES = 16 << 20  # for one window, or for one header: never a silent whole download
 
 
@@ -126,21 +129,28 @@ class RangeFile:
         try:
             with self._ydl.urlopen(request) as response:
                 wanted = self._check(response.status, response.headers.get("Content-Range", ""), start, stop)
-                data = response.read(wanted)
+                data = self._body(response, wanted)
         except HTTPError as error:
             error.close()
             raise _of_status(error) from None
-        except IncompleteRead as error:
-            self.bytes_read += error.partial
-            raise StreamError(Reason.NETWORK, explain(error), passing=True) from None
-        except TransportError as error:
+        except (TransportError, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
             raise StreamError(Reason.NETWORK, explain(error), passing=True) from None
         except RequestError as error:
             raise StreamError(Reason.UNSUPPORTED, explain(error)) from None
-        self.bytes_read += len(data)
         if len(data) < wanted:
             raise StreamError(Reason.NETWORK, f"{len(data)} bytes read, {wanted} expected", passing=True)
         return data
+
+    def _body(self, response: Response, wanted: int) -> bytes:
+        """The answer's body, as far as it came in time."""
+        deadline = time.monotonic() + self._access.timeout_s + wanted / SLOWEST
+        # read() waits for all it is asked for, and the socket's patience begins anew with every byte; read1() does not
+        read = getattr(response.fp, "read1", response.read)
+        data = bytearray()
+        while len(data) < wanted and time.monotonic() < deadline and (piece := read(wanted - len(data))):
+            data += piece
+            self.bytes_read += len(piece)
+        return bytes(data)
 
     def _check(self, status: int, content_range: str, start: int, stop: int) -> int:
         """How many bytes a right answer brings; a wrong one is refused before its body is read."""
@@ -159,7 +169,12 @@ class RangeFile:
 
 
 def _of_status(error: HTTPError) -> StreamError:
-    """What a status says of a stream; an address that has expired (403, 404, 410) is found again by locating anew."""
+    """What a status says of a stream.
+
+    A file of no bytes has no sound, for ever; an address that has expired (403, 404, 410) is found by locating anew.
+    """
     if error.status == 429:
         return StreamError(Reason.RATE_LIMITED, explain(error))
+    if error.status == 416 and error.response.headers.get("Content-Range", "").replace(" ", "") == "bytes*/0":
+        return StreamError(Reason.NO_AUDIO, "the file is empty")
     return StreamError(Reason.SERVER_ERROR, explain(error), passing=error.status >= 500)

@@ -9,6 +9,7 @@ from .shelf import PlainFile, Request, Shelf
 from .virtual import VirtualFile
 
 _PIECE = 1 << 16  # bytes written at a time
+_TRICKLE_S = 0.1  # between two bytes of an answer that trickles
 _STALL_S = 60.0  # how long a stalled answer stays silent at most
 
 
@@ -93,6 +94,9 @@ class _Handler(BaseHTTPRequestHandler):
         if how == "truncate":
             stop -= (stop - start) // 2
             self.close_connection = True
+        if how == "trickle":
+            self._trickle(media.read(start, stop - start))
+            return
         self._body(206 if stretch else 200, media, start, stop)
 
     def _range(self, size: int) -> tuple[int, int] | None:
@@ -122,6 +126,16 @@ class _Handler(BaseHTTPRequestHandler):
                     self._note(status, place - start)
                 raise
 
+    def _trickle(self, body: bytes) -> None:
+        """Write one byte after the other, with a wait before each, as long as anyone listens."""
+        self._note(206, 0)
+        for byte in body:
+            if self.server.shelf.closing.wait(_TRICKLE_S):
+                break
+            self.wfile.write(bytes([byte]))
+            self.wfile.flush()
+        self.close_connection = True
+
     def _send(self, status: int, headers: dict[str, str], body: bytes) -> None:
         self._note(status, len(body))
         self._head(status, headers, len(body))
@@ -142,4 +156,6 @@ class _Handler(BaseHTTPRequestHandler):
     def _note(self, status: int, sent: int) -> None:
         headers = dict(self.headers.items())
         asked = self.headers.get("Range", "")
-        self.server.shelf.log.append(Request(self.command, self.path, asked, status, sent, headers))
+        self.server.shelf.log.append(
+            Request(self.command, self.path, asked, status, sent, headers, self.client_address[1])
+        )

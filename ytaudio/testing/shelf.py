@@ -11,7 +11,10 @@ from .sounds import LOOP_SAMPLES, render
 from .videos import STATES, SiteVideo
 from .virtual import CONTAINERS, VirtualFile, encode_loop
 
-MISBEHAVIOURS = ("403", "404", "416", "429", "500", "ignore_range", "wrong_content_range", "truncate", "stall")
+MISBEHAVIOURS = (
+    *("403", "404", "416", "429", "500"),
+    *("ignore_range", "wrong_content_range", "truncate", "stall", "trickle"),
+)
 _BIT_RATE = 64_000  # of the encoded sound, bit/s
 _KEPT_LOOPS = 256  # encoded loops kept in memory, some 230 KB each; an older one is made again, the same
 
@@ -26,6 +29,7 @@ class Request:
     status: int  # 0: the connection was closed without an answer
     bytes: int  # of the body, written
     headers: Mapping[str, str]
+    port: int  # of the client: one connection keeps it
 
 
 class PlainFile:
