@@ -1,8 +1,10 @@
 """What one client does while another is in the middle of something."""
 
 import hashlib
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx2
 import pytest
 
 
@@ -47,3 +49,31 @@ def test_two_moves_into_each_others_place_end(alice):
         for _ in range(20):
             moves = [pool.submit(alice.move_repo, *ids), pool.submit(alice.move_repo, *reversed(ids))]
             assert all(move.exception(timeout=20) is not None for move in moves), "both names are taken"
+
+
+def test_reading_while_repos_come_and_go(own_hub, web):
+    """Never a 500: what is gone is missing, and lists leave it out."""
+    tokens, done = web.headers["Authorization"], threading.Event()
+
+    def churn() -> None:
+        with httpx2.Client(base_url=own_hub.url, headers={"Authorization": tokens}, trust_env=False) as client:
+            while not done.is_set():
+                client.post("/api/repos/create", json={"name": "churn"})
+                client.post("/api/repos/move", json={"fromRepo": "alice/churn", "toRepo": "alice/churn2"})
+                client.request("DELETE", "/api/repos/delete", json={"name": "churn2"})
+                client.request("DELETE", "/api/repos/delete", json={"name": "churn"})
+
+    threads = [threading.Thread(target=churn) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    statuses = set()
+    try:
+        for _ in range(60):
+            for path in ("/api/models?author=alice", "/", "/api/models/alice/churn", "/alice/churn2", "/api/settings/repositories",
+                         "/alice/churn/resolve/main/.gitattributes", "/api/models/alice/churn2/tree/main"):  # fmt: skip
+                statuses.add(web.get(path).status_code)
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert statuses <= {200, 404}

@@ -73,7 +73,7 @@ def organization_members(call: Call) -> Response:
 
 
 def _count(call: Call, kind: str, namespace: str) -> int:
-    return sum(repo.namespace == namespace and call.may_read(repo) for repo in call.store.all(kind))
+    return sum(call.of_each(kind, lambda repo: repo.namespace == namespace))
 
 
 def own_repos(call: Call) -> Response:
@@ -81,20 +81,21 @@ def own_repos(call: Call) -> Response:
     namespace = call.path.get("organization", call.signed_in())
     if not call.accounts.may_write(call.signed_in(), namespace):
         raise forbidden(f"You are not a member of {namespace}.")
-    found = []
-    for repo in (repo for kind in KINDS for repo in call.store.all(kind) if repo.namespace == namespace):
+
+    def look(repo: Repo) -> dict[str, Any] | None:
+        if repo.namespace != namespace:
+            return None
         commit = repo.resolve("main")
-        found.append(
-            {
-                "id": repo.id,
-                "type": repo.kind,
-                "updatedAt": commit.date,
-                "visibility": repo.settings()["visibility"],
-                "storage": sum(entry.size for entry in repo.tree(commit).values()),
-                "storagePercent": 0,
-            }
-        )
-    return answer(found)
+        return {
+            "id": repo.id,
+            "type": repo.kind,
+            "updatedAt": commit.date,
+            "visibility": repo.settings()["visibility"],
+            "storage": sum(entry.size for entry in repo.tree(commit).values()),
+            "storagePercent": 0,
+        }
+
+    return answer([found for kind in KINDS for found in call.of_each(kind, look) if found])
 
 
 def create(call: Call) -> Response:

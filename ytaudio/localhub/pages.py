@@ -87,12 +87,15 @@ def front(call: Call) -> Response:
     """GET /, /datasets, /NAMESPACE: the repos the visitor may read, newest first."""
     asked = call.path.get("namespace")
     groups = []
+
+    def row(repo: Repo) -> dict[str, Any] | None:
+        if asked not in (None, repo.namespace, f"{repo.kind}s"):
+            return None
+        described = info.repo_info(call.store.objects, repo, repo.resolve("main"))
+        return {"link": f"/{web_prefix(repo.kind)}{repo.id}", **described}
+
     for kind in KINDS:
-        rows = []
-        for repo in call.store.all(kind):
-            if call.may_read(repo) and asked in (None, repo.namespace, f"{kind}s"):
-                described = info.repo_info(call.store.objects, repo, repo.resolve("main"))
-                rows.append({"link": f"/{web_prefix(kind)}{repo.id}", **described})
+        rows = [found for found in call.of_each(kind, row) if found]
         groups.append((f"{kind.title()}s", sorted(rows, key=lambda row: row["lastModified"], reverse=True)))
     return _page(call, "front.html", groups=groups)
 

@@ -37,15 +37,16 @@ def about(call: Call) -> Response:
 def find_all(call: Call) -> Response:
     """GET /api/{kinds}: the repos the visitor may read, filtered and sorted."""
     query = call.request.query_params
-    found = []
-    for repo in call.store.all(call.kind):
-        if query.get("author", repo.namespace) != repo.namespace or not call.may_read(repo):
-            continue
+
+    def look(repo: Repo) -> dict[str, Any] | None:
+        if query.get("author", repo.namespace) != repo.namespace:
+            return None
         if any(term.lower() not in repo.id.lower() for term in call.options("search")):
-            continue
+            return None
         described = info.repo_info(call.store.objects, repo, repo.resolve("main"))
-        if _matches(call, described):
-            found.append(described)
+        return described if _matches(call, described) else None
+
+    found = [described for described in call.of_each(call.kind, look) if described]
     key = _SORT_KEYS.get(query.get("sort", ""), "lastModified")
     found.sort(key=lambda described: described[key], reverse=query.get("direction", "-1") != "1")
     chosen, headers = page_of(call, found, default=500)
@@ -79,10 +80,8 @@ def leaderboard(call: Call) -> Response:
     if repo.kind != "dataset" or "eval.yaml" not in repo.tree(repo.resolve("main")):
         raise HubError(404, "This dataset has no leaderboard: it has no eval.yaml.")
     only_base = is_yes(call.request.query_params.get("base_model", "true"))
-    rows = []
-    for model in call.store.all("model"):
-        if call.may_read(model):
-            rows += _results_on(call, model, repo.id, only_base=only_base)
+    found = call.of_each("model", lambda model: _results_on(call, model, repo.id, only_base=only_base))
+    rows = [row for results in found for row in results]
     rows.sort(key=lambda row: row["value"], reverse=True)
     return answer([{"rank": rank, **row} for rank, row in enumerate(rows, start=1)])
 

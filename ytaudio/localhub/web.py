@@ -5,7 +5,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlencode
 
 from starlette.concurrency import run_in_threadpool
@@ -27,7 +27,9 @@ from ytaudio.localhub.store import KINDS, Store
 MAX_BODY = 16 << 20  # bytes of a JSON or form body
 COOKIE = "localhub_token"
 _HEAR_OUT = 64 << 20  # bytes
+_TRIES = 3  # how often a repo may vanish and come back while it is read
 _log = logging.getLogger(__name__)
+_Seen = TypeVar("_Seen")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +102,22 @@ class Call:
     def find(self, kind: str, repo_id: str) -> Repo:
         """A repo the visitor may read; a private one of somebody else is answered like a missing one."""
         repo = self.store.find(kind, repo_id)
-        if repo is None or not self.may_read(repo):
+        try:
+            readable = repo is not None and self.may_read(repo)
+        except FileNotFoundError:  # deleted or moved since it was found
+            readable = False
+        if repo is None or not readable:
             raise repo_not_found(anonymous=self.user is None)
         return repo
+
+    def of_each(self, kind: str, look: Callable[[Repo], _Seen]) -> list[_Seen]:
+        """What `look` sees in every repo of a kind that the visitor may read; one that goes meanwhile is left out."""
+        seen = []
+        for repo in self.store.all(kind):
+            with contextlib.suppress(FileNotFoundError):
+                if self.may_read(repo):
+                    seen.append(look(repo))
+        return seen
 
     def repo(self, *, write: bool = False) -> Repo:
         """The repo the path names; 403 when it is to be changed and is not the visitor's."""
@@ -117,6 +132,19 @@ class Call:
 
 
 Handler = Callable[[Call], Response]
+
+
+def _run(handler: Handler, call: Call) -> Response:
+    """A handler's answer; a repo that is deleted or moved while it is read is asked for again, and then missing."""
+    for _ in range(_TRIES if call.request.method in ("GET", "HEAD") else 0):
+        with contextlib.suppress(FileNotFoundError):
+            return handler(call)
+    try:
+        return handler(call)
+    except FileNotFoundError:
+        if "name" in call.path:
+            call.repo()  # 404 when it is gone
+        raise
 
 
 def is_yes(text: str) -> bool:
@@ -202,7 +230,7 @@ def endpoint(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
             call = understand(request)
             if request.method not in ("GET", "HEAD"):
                 call = Call(request, call.store, call.accounts, call.user, call.path, await read_body(request))
-            return await run_in_threadpool(handler, call)
+            return await run_in_threadpool(_run, handler, call)
         except HubError as error:
             return failed(error)
 

@@ -162,7 +162,7 @@ def _operation(call: Call, repo: Repo, key: str, value: dict[str, Any]) -> Opera
         case "deletedFolder":
             return DeleteFolder(check_path(path.removesuffix("/")))
         case "copyFile":
-            return Put(check_path(path), _copied(repo, call.revision(), value))
+            return Put(check_path(path), _copied(call, repo, value))
     raise bad_request(f"Unknown kind of line in a commit: {key!r}")
 
 
@@ -185,9 +185,10 @@ def _uploaded(call: Call, repo: Repo, value: dict[str, Any]) -> Entry:
     return lfs_entry(str(oid), size)
 
 
-def _copied(repo: Repo, revision: str, value: dict[str, Any]) -> Entry:
+def _copied(call: Call, repo: Repo, value: dict[str, Any]) -> Entry:
     source = value.get("srcPath")
-    entry = repo.tree(repo.resolve(str(value.get("srcRevision") or revision))).get(str(source))
+    with call.store.changing(repo):
+        entry = repo.tree(repo.resolve(str(value.get("srcRevision") or call.revision()))).get(str(source))
     if entry is None:
         raise bad_request(f"There is no file {source!r} to copy.")
     return entry
