@@ -48,6 +48,8 @@ def test_what_is_large(path, size, sample, large):
         ("a/**/z", "a/b/c/z", True),
         ("# c\n\n[ab].txt", "b.txt", True),
         ("a?c", "abc", True),
+        ("[z-a]\n*.pyc", "a", False),
+        ("[z-a]\n*.pyc", "a.pyc", True),
     ],
 )
 def test_gitignore(rules, path, ignored):

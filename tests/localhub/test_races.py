@@ -8,6 +8,17 @@ import httpx2
 import pytest
 
 
+READS = (
+    "/",
+    "/api/models?author=alice",
+    "/api/models/alice/churn",
+    "/api/models/alice/churn2/tree/main",
+    "/api/settings/repositories",
+    "/alice/churn/resolve/main/.gitattributes",
+    "/alice/churn2",
+)
+
+
 def upload_address(web, repo: str, data: bytes) -> str:
     objects = [{"oid": hashlib.sha256(data).hexdigest(), "size": len(data)}]
     answer = web.post(f"/{repo}.git/info/lfs/objects/batch", json={"operation": "upload", "objects": objects})
@@ -69,8 +80,7 @@ def test_reading_while_repos_come_and_go(own_hub, web):
     statuses = set()
     try:
         for _ in range(60):
-            for path in ("/api/models?author=alice", "/", "/api/models/alice/churn", "/alice/churn2", "/api/settings/repositories",
-                         "/alice/churn/resolve/main/.gitattributes", "/api/models/alice/churn2/tree/main"):  # fmt: skip
+            for path in READS:
                 statuses.add(web.get(path).status_code)
     finally:
         done.set()

@@ -95,3 +95,39 @@ def test_an_endless_body_is_refused(web):
 def test_a_client_that_still_sends_sees_the_answer(web):
     answer = web.put("/-/lfs/models/alice/weird/" + "0" * 64 + "?size=1&until=1&signature=0", content=bytes(20 << 20))
     assert answer.status_code == 403
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        r'{"key": "file", "value": {"path": "\ud800", "content": "eA==", "encoding": "base64"}}',
+        r'{"key": "header", "value": {"summary": "\uDfff"}}',
+        r'{"key": "header", "value": {"summary": ["x"]}}',
+        r'{"key": "header", "value": {"summary": "x", "description": 1}}',
+        r'{"key": "header", "value": {"summary": NaN}}',
+    ],
+)
+def test_lines_that_cannot_be_kept(web, line):
+    lines = ['{"key": "header", "value": {"summary": "x"}}', line]
+    assert web.post("/api/models/alice/weird/commit/main", content="\n".join(lines)).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "item", ['{"path": "a", "size": 1e999}', '{"path": ["x"], "size": 1}', r'{"path": "\ud800", "size": 1}']
+)
+def test_announced_files_that_are_none(web, item):
+    answer = web.post("/api/models/alice/weird/preupload/main", content=f'{{"files": [{item}]}}')
+    assert answer.status_code == 400
+
+
+def test_a_whole_surrogate_pair_is_a_character(web):
+    item = {"path": "\U0001f600", "size": 1}
+    answer = web.post("/api/models/alice/weird/preupload/main", content=json.dumps({"files": [item]}))
+    assert answer.json()["files"][0]["path"] == item["path"]
+
+
+@pytest.mark.parametrize("value", ["bytes=abc", "bytes=", "lines=1-2", "bytes", "bytes=1-2,x"])
+def test_a_range_that_is_none_is_ignored(web, value):
+    answer = web.get("/alice/weird/resolve/main/.gitattributes", headers={"Range": value})
+    assert answer.status_code == 200
+    assert answer.content.startswith(b"*.7z filter=lfs")

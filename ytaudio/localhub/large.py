@@ -3,6 +3,7 @@
 import re
 import time
 from fnmatch import fnmatch
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -61,12 +62,15 @@ def is_ignored(path: str, gitignore: str) -> bool:
         if not rule or rule.startswith("#"):
             continue
         kept, rule = rule.startswith("!"), rule.lstrip("!")
-        if re.fullmatch(_rule_pattern(rule), path):
+        pattern = _rule_pattern(rule)
+        if pattern and pattern.fullmatch(path):
             ignored = not kept
     return ignored
 
 
-def _rule_pattern(rule: str) -> str:
+@lru_cache(maxsize=4096)
+def _rule_pattern(rule: str) -> re.Pattern[str] | None:
+    """What a rule matches; None for nothing, as with a range that runs backwards (`[z-a]`)."""
     below = "/.*" if rule.endswith("/") else "(?:/.*)?"
     anchored = "/" in rule.rstrip("/")
     translated = ""
@@ -76,7 +80,10 @@ def _rule_pattern(rule: str) -> str:
         else:
             special = {"**/": "(?:.*/)?", "/**": "/.*", "*": "[^/]*", "?": "[^/]"}
             translated += special.get(token) or re.escape(token.removeprefix("\\"))
-    return ("" if anchored else "(?:.*/)?") + translated + below
+    try:
+        return re.compile(("" if anchored else "(?:.*/)?") + translated + below)
+    except re.error:
+        return None
 
 
 def batch(call: Call) -> Response:

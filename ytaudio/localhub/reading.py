@@ -1,11 +1,14 @@
 """Routes that read: repo info, lists, trees, refs, commits, and the content itself."""
 
+import re
 from functools import lru_cache
 from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
+from starlette.datastructures import Headers
 from starlette.responses import FileResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from ytaudio.localhub import cards, info
 from ytaudio.localhub.errors import HubError, entry_not_found
@@ -19,6 +22,9 @@ _SORT_KEYS = {"last_modified": "lastModified", "created_at": "createdAt", "trend
 _IMAGES = {"jpg": "image/jpeg", "svg": "image/svg+xml"} | {e: f"image/{e}" for e in ("png", "jpeg", "gif", "webp")}
 _MEDIA = {"flac": "audio/flac", "wav": "audio/wav", "mp3": "audio/mpeg", "ogg": "audio/ogg", "json": "application/json"}
 _TEXT = {"md", "txt", "py", "yaml", "yml", "csv", "jsonl", "toml", "cfg", "gitattributes", "gitignore", "html", "js"}
+_RANGE = re.compile(
+    r"bytes=[ \t]*(\d{1,18}-\d{0,18}|-\d{1,18})([ \t]*,[ \t]*(\d{1,18}-\d{0,18}|-\d{1,18}))*[ \t]*", re.ASCII
+)
 # whatever a repo holds, a browser shows it as a thing apart: no script, no access to the Hub's pages
 _APART = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
           "X-Content-Type-Options": "nosniff"}  # fmt: skip
@@ -214,7 +220,16 @@ def content(call: Call) -> Response:
         headers |= {"X-Linked-Etag": f'"{entry.etag}"', "X-Linked-Size": str(entry.size)}
     if f'"{entry.etag}"' in call.request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    return FileResponse(call.store.objects.path(entry.sha256), headers=headers, media_type=_media_type(name))
+    return _Content(call.store.objects.path(entry.sha256), headers=headers, media_type=_media_type(name))
+
+
+class _Content(FileResponse):
+    """A file, or the range of it that is asked for; a Range that is none is ignored (RFC 9110, 14.2)."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not _RANGE.fullmatch(Headers(scope=scope).get("range", "")):
+            scope = {**scope, "headers": [(k, v) for k, v in scope["headers"] if k.lower() != b"range"]}
+        await super().__call__(scope, receive, send)
 
 
 def _ascii(name: str) -> str:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -28,6 +29,7 @@ MAX_BODY = 16 << 20  # bytes of a JSON or form body
 COOKIE = "localhub_token"
 _HEAR_OUT = 64 << 20  # bytes
 _TRIES = 3  # how often a repo may vanish and come back while it is read
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _log = logging.getLogger(__name__)
 _Seen = TypeVar("_Seen")
 
@@ -59,7 +61,7 @@ class Call:
     def json(self) -> dict[str, Any]:
         """The body as a JSON object; 400 when it is none."""
         try:
-            body = json.loads(self.body or b"{}")
+            body = read_json(self.body or b"{}")
         except (ValueError, RecursionError):
             raise bad_request("The body is not JSON.") from None
         if not isinstance(body, dict):
@@ -150,6 +152,23 @@ def _run(handler: Handler, call: Call) -> Response:
 def is_yes(text: str) -> bool:
     """Whether a parameter says yes, in any client's spelling."""
     return text.lower() in ("1", "true", "yes", "on")
+
+
+def read_json(data: bytes) -> Any:
+    """JSON that can be written down again.
+
+    Raises:
+        ValueError: not JSON, or text with half a surrogate pair, or a number that is none.
+    """
+
+    def refuse(constant: str) -> Any:
+        raise ValueError(f"{constant} is not JSON")
+
+    text = data.decode("utf-8-sig")
+    value = json.loads(text, parse_constant=refuse)
+    if _SURROGATE.search(text):
+        json.dumps(value, ensure_ascii=False).encode()  # UnicodeEncodeError is a ValueError
+    return value
 
 
 def web_prefix(kind: str) -> str:

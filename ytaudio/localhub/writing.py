@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import binascii
-import json
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any
@@ -28,7 +27,7 @@ from ytaudio.localhub.history import (
 )
 from ytaudio.localhub.objects import Objects
 from ytaudio.localhub.repo import MAIN, Repo, check_ref_name
-from ytaudio.localhub.web import Call, answer, web_prefix
+from ytaudio.localhub.web import Call, answer, read_json, web_prefix
 
 MAX_LINE = 96 << 20  # bytes of one line of a commit: a regular file, in base64
 _AT_ONCE = 16  # files of a commit on their way to the disk
@@ -63,10 +62,12 @@ def _text(objects: Objects, files: Tree, path: str) -> str:
 
 def _announced(item: Any) -> tuple[str, int, bytes]:
     try:
-        path, size = item["path"], int(item["size"])
+        path, size = item["path"], item["size"]
         sample = base64.b64decode(item.get("sample") or "")
     except (TypeError, KeyError, ValueError, AttributeError):
-        raise bad_request("A file needs a path, a size and a sample in base64.") from None
+        path = size = sample = None
+    if not isinstance(path, str) or type(size) is not int or sample is None:
+        raise bad_request("A file needs a path, a size and a sample in base64.")
     return path, size, sample
 
 
@@ -76,10 +77,10 @@ async def commit(call: Call) -> Response:
     header, operations = await _read_commit(call, repo)
     if header is None:
         raise bad_request("A commit needs a header line.")
-    title = str(header.get("summary") or "").strip()
-    if not title:
-        raise bad_request("A commit needs a summary.")
-    return await run_in_threadpool(_add, call, repo, title, header, operations)
+    title, description = header.get("summary"), header.get("description") or ""
+    if not isinstance(title, str) or not title.strip() or not isinstance(description, str):
+        raise bad_request("A commit needs a summary, and both it and the description are texts.")
+    return await run_in_threadpool(_add, call, repo, title.strip(), header, operations)
 
 
 async def _read_commit(call: Call, repo: Repo) -> tuple[dict[str, Any] | None, list[Operation]]:
@@ -139,7 +140,7 @@ async def _lines(request: Request) -> AsyncIterator[bytes]:
 
 def _keyed(line: bytes) -> tuple[str, dict[str, Any]]:
     try:
-        data = json.loads(line)
+        data = read_json(line)
         key, value = data["key"], data["value"]
     except (ValueError, TypeError, KeyError, RecursionError):
         raise bad_request("A line of the commit is not JSON with 'key' and 'value'.") from None
