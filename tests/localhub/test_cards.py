@@ -1,6 +1,9 @@
 """What a README, a config and a result file say, and what a hostile one cannot do."""
 
+import json
+
 import pytest
+from huggingface_hub import CommitOperationAdd, CommitOperationCopy
 
 from ytaudio.localhub.cards import check_card, read_yaml, split_card
 
@@ -44,16 +47,52 @@ def test_cards_are_checked():
     assert check_card("---\na: [\n---\n")[0]
 
 
-def test_a_hostile_card_leaves_the_repo_usable(alice, repo, web):
-    import base64
-    import json
+@pytest.mark.parametrize(
+    ("front", "wrong"),
+    [
+        ("language: no", "language"),
+        ("language: [de, 1]", "language"),
+        ("tags: {a: 1}", "tags"),
+        ("tags: audio", "tags"),
+        ("datasets: [{a: 1}]", "datasets"),
+        ("model-index: x", "model-index"),
+        ("model-index: [{name: x}]", "model-index"),
+        ("tags: [audio]\nlanguage: de\ndatasets: a/b\nmodel-index: [{name: x, results: []}]", None),
+        ("tags:\nlanguage:\ndatasets:\nmodel-index:", None),
+    ],
+)
+def test_types_in_a_card_are_checked(front, wrong):
+    errors, _ = check_card(f"---\n{front}\n---\n")
+    assert ([wrong] if wrong else []) == [error.split('"')[1] for error in errors]
 
-    for text in (f"---\n{BOMB}---\n", "---\n- list\n---\n", "---\ntags: {a: 1}\nlicense: [1, {b: 2}]\n---\n"):
+
+@pytest.mark.parametrize(
+    "text", [f"---\n{BOMB}---\n", "---\n- list\n---\n", "---\na: [\n---\n", "---\nlanguage: no\n---\n"]
+)
+def test_a_commit_with_a_broken_card_is_refused(alice, repo, web, text):
+    head = alice.model_info(repo).sha
+
+    def commit(path: str):
         lines = [
             {"key": "header", "value": {"summary": "x"}},
-            {"key": "file", "value": {"path": "README.md", "content": base64.b64encode(text.encode()).decode(),
-                                      "encoding": "base64"}},
-        ]  # fmt: skip
-        assert web.post(f"/api/models/{repo}/commit/main", content="\n".join(map(json.dumps, lines))).status_code == 200
-        assert alice.model_info(repo).id == repo
-        assert web.get(f"/{repo}").status_code == 200
+            {"key": "file", "value": {"path": path, "content": text, "encoding": "utf-8"}},
+        ]
+        return web.post(f"/api/models/{repo}/commit/main", content="\n".join(map(json.dumps, lines)))
+
+    refused = commit("README.md")
+    assert refused.status_code == 400
+    assert refused.json()["error"].startswith("Invalid metadata in README.md: ")
+    assert alice.model_info(repo).sha == head
+    assert commit("sub/README.md").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "text", [f"---\n{BOMB}---\n", "---\n- list\n---\n", "---\ntags: {a: 1}\nlicense: [1, {b: 2}]\n---\n"]
+)
+def test_a_hostile_card_leaves_the_repo_usable(alice, repo, web, text):
+    """A card that came in as a large file is not checked; the same holds for one of an older Hub."""
+    alice.create_commit(repo, [CommitOperationAdd("card.bin", text.encode())], commit_message="large")
+    alice.create_commit(repo, [CommitOperationCopy("card.bin", "README.md")], commit_message="as the card")
+    assert "README.md" in alice.list_repo_files(repo)
+    assert alice.model_info(repo).id == repo
+    assert web.get(f"/{repo}").status_code == 200

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx2
 import pytest
 
-
 READS = (
     "/",
     "/api/models?author=alice",

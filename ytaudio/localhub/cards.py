@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from ytaudio.localhub.errors import bad_request
 from ytaudio.localhub.history import Tree
 from ytaudio.localhub.objects import Objects
 
@@ -104,7 +105,37 @@ def check_card(text: str) -> tuple[list[str], list[str]]:
         data = read_yaml(front)
     except ValueError as error:
         return [f"The metadata is not valid YAML: {error}"], []
-    return ([], []) if isinstance(data, dict) else (["The metadata must be a YAML mapping."], [])
+    return (_wrong_types(data), []) if isinstance(data, dict) else (["The metadata must be a YAML mapping."], [])
+
+
+def _wrong_types(card: dict[str, Any]) -> list[str]:
+    """What the libraries could not use: `language: no` is YAML for false, not for Norwegian."""
+    errors = []
+    for key in ("tags", "language", "datasets"):
+        value = card.get(key)
+        values = value if isinstance(value, list) else [value]
+        if value is not None and (
+            not all(isinstance(item, str) for item in values) or (key, type(value)) == ("tags", str)
+        ):
+            errors.append(f'"{key}" must be a list of texts: put {key} one a line after "- ", and in quotes.')
+    index = card.get("model-index")
+    entries = index if isinstance(index, list) else [index]
+    if index is not None and not all(isinstance(e, dict) and isinstance(e.get("results"), list) for e in entries):
+        errors.append('"model-index" must be a list whose entries have a name and a list of results.')
+    return errors
+
+
+def check_readme(objects: Objects, tree: Tree) -> None:
+    """Nothing, when the README's front matter can be read.
+
+    Raises:
+        HubError: 400 with what is wrong, in the words of /api/validate-yaml.
+    """
+    entry = tree.get("README.md")
+    if entry and not entry.lfs and entry.size <= MAX_TEXT:
+        errors, _ = check_card(objects.read(entry.sha256).decode("utf-8", "replace"))
+        if errors:
+            raise bad_request(f"Invalid metadata in README.md: {' '.join(errors)}")
 
 
 @lru_cache(maxsize=1024)

@@ -105,6 +105,7 @@ async def _read_commit(call: Call, repo: Repo) -> tuple[dict[str, Any] | None, l
 
 
 def _add(call: Call, repo: Repo, title: str, header: dict[str, Any], operations: list[Operation]) -> Response:
+    cards.check_readme(call.store.objects, {o.path: o.entry for o in operations if isinstance(o, Put)})
     parent, description, user = header.get("parentCommit"), str(header.get("description") or ""), call.signed_in()
     address = f"{call.base}/{web_prefix(repo.kind)}{repo.id}"
     with call.store.changing(repo):
