@@ -26,13 +26,13 @@ from transformers import EarlyStoppingCallback, PreTrainedModel, TrainingArgumen
 from ytaudio.errors import mendable
 from ytaudio.hub_errors import hub_errors
 from ytaudio.training import (
-    RUN_FILE,
     ClipCollator,
     ClipTrainer,
     DatasetError,
     SettingsError,
     TrainingRun,
     already_done,
+    begin,
     compute_metrics,
     freeze,
     hardware,
@@ -41,7 +41,6 @@ from ytaudio.training import (
     parse_mapping,
     parse_settings,
     progress_bars,
-    remove_checkpoints,
     resume_point,
     revision_of,
     versions,
@@ -117,6 +116,8 @@ def read_dataset(run: RunArguments) -> tuple[DatasetDict, str, list[str]]:
     for split in ("train", "validation"):
         if split not in dataset or not len(dataset[split]):
             raise DatasetError(f"{run.dataset_name} has no {split} split: publish one with train and validation.")
+    if len(labels) < 2:
+        raise DatasetError(f"{run.dataset_name} has one class only, {labels[0]}: there is nothing to tell apart.")
     return dataset, revision, labels
 
 
@@ -155,16 +156,10 @@ def make_trainer(
     )
 
 
-def train(run: RunArguments, args: FinetuneArguments, trainer: ClipTrainer) -> float:
+def train(args: FinetuneArguments, trainer: ClipTrainer) -> float:
     """Train from the last checkpoint, if there is one, to the end: the wall time in seconds."""
-    output = Path(args.output_dir)
-    if trainer.is_world_process_zero():
-        if run.overwrite:
-            remove_checkpoints(output)
-        for name in (RUN_FILE, "scores.json"):  # of an earlier training: they must not vouch for this one
-            (output / name).unlink(missing_ok=True)
     trainer.accelerator.wait_for_everyone()
-    checkpoint = resume_point(args.resume_from_checkpoint, output)
+    checkpoint = resume_point(args.resume_from_checkpoint, args.output_dir)
     if checkpoint and trainer.is_world_process_zero():
         print(f"going on from {checkpoint}")
     began = time.monotonic()
@@ -218,6 +213,8 @@ def score_and_publish(
     )
     scores.save(args.output_dir)
     print(f"{split}: accuracy {scores.accuracy:.3f}, macro-F1 {scores.macro_f1:.3f} over videos; {args.output_dir}")
+    if split == "validation":
+        print("There is no test split: these are the videos the best epoch was chosen by, and the figures flatter.")
     if repo_id:
         from ytaudio.hub import push_model
 
@@ -234,9 +231,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not run.overwrite and already_done(args.output_dir, settings, revision):
         print(f"{args.output_dir} holds this training already; --overwrite begins anew")
     else:
+        if args.process_index == 0:
+            begin(args.output_dir, settings, revision, resume=args.resume_from_checkpoint, overwrite=run.overwrite)
         model, extractor = make_model(run, labels, args.seed)
         trainer = make_trainer(run, args, dataset, model, extractor)
-        took_s = train(run, args, trainer)
+        took_s = train(args, trainer)
         record(trainer, run, settings, revision, argv, took_s)
     if args.process_index == 0:
         score_and_publish(run, args, "test" if "test" in dataset else "validation", revision, repo_id)

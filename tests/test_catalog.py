@@ -21,6 +21,11 @@ ID = "dQw4w9WgXcQ"
         f"https://www.youtube.com/embed/{ID}?rel=0",
         f"https://www.youtube-nocookie.com/embed/{ID}",
         f"https://www.youtube.com/live/{ID}",
+        f"https://www.youtube.com./watch?v={ID}",
+        f"https://www.youtube.com/watch/{ID}",
+        f"https://www.youtube.com/?v={ID}",
+        f"https://www.youtube.com/v/{ID}&hl=en",
+        f"www.youtube-nocookie.com/embed/{ID}",
     ],
 )
 def test_every_form_of_a_youtube_link_is_one_video(link):
@@ -34,6 +39,8 @@ def test_every_form_of_a_youtube_link_is_one_video(link):
         ("dQw4w9WgXcQQ", "bad_link"),
         ("https://www.youtube.com/watch?v=dQw4w9WgXcQQ", "bad_link"),
         ("https://youtu.be/", "bad_link"),
+        ("https://www.youtube.com/watch?list=PLabc", "bad_link"),
+        ("https://www.youtube.com/", "not_a_video"),
         ("http://", "bad_link"),
         ("ftp://example.org/a.mp3", "bad_link"),
         ("file:///etc/passwd", "bad_link"),
@@ -111,8 +118,17 @@ def test_an_unusable_file_is_one_sentence(tmp_path, text, message):
 def test_a_missing_file_is_one_sentence(tmp_path):
     with pytest.raises(CatalogError, match=r"Cannot read .*No such file"):
         read_catalog(tmp_path / "none.csv")
-    with pytest.raises(CatalogError, match="Cannot read"):
-        read_catalog(tmp_path)
+    (tmp_path / "file").touch()
+    for path in (tmp_path, tmp_path / "file" / "x.csv", tmp_path / ("x" * 300)):
+        with pytest.raises(CatalogError, match="Cannot read"):
+            read_catalog(path)
+
+
+def test_an_open_quote_is_named_with_its_line_and_a_quote_inside_a_cell_is_harmless(tmp_path):
+    text = f'link,title,category\n{ID},5" pizza,food\nabcdefghijk,"five,food\nabcdefghijl,six,food\n'
+    catalog = read_catalog(write(tmp_path, text))
+    assert [v.title for v in catalog.videos] == ['5" pizza']
+    assert [(r.line, r.reason) for r in catalog.rejected] == [(3, "open_quote")]
 
 
 def test_any_bytes_are_read(tmp_path):

@@ -7,11 +7,14 @@ from making import LABELS, dataset_folder, training_run
 from test_checkpoints import TINY_CNN, TINY_WAV2VEC2
 from transformers import EvalPrediction, TrainerCallback, TrainingArguments
 
+from ytaudio.errors import UserError
 from ytaudio.training import (
     ClipCollator,
     ClipTrainer,
+    SettingsError,
     TrainingRun,
     already_done,
+    begin,
     compute_metrics,
     last_checkpoint,
     load_classifier,
@@ -164,3 +167,21 @@ def test_a_run_is_read_as_it_was_saved_and_recognised(tmp_path):
 
 def test_versions_name_what_training_depends_on():
     assert {"torch", "transformers", "ytaudio"} <= versions().keys()
+
+
+def test_checkpoints_of_another_training_are_refused_by_name(tmp_path):
+    settings = {"learning_rate": 1e-3, "dataset_name": "tester/sounds"}
+    begin(tmp_path, settings, "commit one", resume="auto", overwrite=False)
+    (tmp_path / "checkpoint-4").mkdir()
+    (tmp_path / "checkpoint-4" / "trainer_state.json").write_text("{}")
+    begin(tmp_path, settings, "commit one", resume="auto", overwrite=False)
+    with pytest.raises(SettingsError, match="dataset_revision was commit one and is now commit two"):
+        begin(tmp_path, settings, "commit two", resume="auto", overwrite=False)
+    with pytest.raises(SettingsError, match=r"learning_rate was 0\.001 and is now 0\.1"):
+        begin(tmp_path, settings | {"learning_rate": 0.1}, "commit one", resume="auto", overwrite=False)
+    assert last_checkpoint(tmp_path)
+    begin(tmp_path, settings, "commit two", resume="auto", overwrite=True)
+    assert not last_checkpoint(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="Cannot write to"):
+        begin(tmp_path / "file", settings, "commit two", resume=None, overwrite=False)

@@ -2,9 +2,8 @@
 
 import csv
 import hashlib
-import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit, urlunsplit
@@ -15,8 +14,9 @@ COLUMNS = ("link", "title", "description", "category")
 REQUIRED = ("link", "category")
 YOUTUBE_HOSTS = {"youtube.com", "youtube-nocookie.com", "youtu.be"}
 _YOUTUBE_ID = re.compile(r"[0-9A-Za-z_-]{11}")
+_WITHOUT_SCHEME = re.compile(r"(www\.|m\.|music\.)?(youtube(-nocookie)?\.com|youtu\.be)/", re.IGNORECASE)
 _ID_LIKE = re.compile(r"[0-9A-Za-z_-]+")
-_PATH_WITH_ID = {"shorts", "embed", "live", "v", "e", "vi"}
+_PATH_WITH_ID = {"shorts", "embed", "live", "v", "e", "vi", "watch"}
 
 
 class CatalogError(UserError):
@@ -39,7 +39,7 @@ class Rejected:
     """One refused line of the catalogue."""
 
     line: int  # 1-based, the header being line 1; a quoted cell with line breaks counts where it begins
-    reason: str  # "empty", "bad_link", "not_a_video", "duplicate", "conflict"
+    reason: str  # "open_quote", "empty", "bad_link", "not_a_video", "duplicate", "conflict"
     value: str  # what stood there, shortened
 
 
@@ -83,11 +83,11 @@ def parse_link(link: str) -> tuple[str, str]:
         if not _YOUTUBE_ID.fullmatch(link):
             raise ValueError("bad_link")
         return link, f"https://www.youtube.com/watch?v={link}"
-    if "://" not in link and re.match(r"(www\.|m\.|music\.)?(youtube\.com|youtu\.be)/", link, re.IGNORECASE):
+    if _WITHOUT_SCHEME.match(link):
         link = f"https://{link}"
     try:
         parts = urlsplit(link)
-        host = (parts.hostname or "").lower()
+        host = (parts.hostname or "").lower().rstrip(".")
     except ValueError:
         raise ValueError("bad_link") from None
     if parts.scheme.lower() not in ("http", "https") or not host or any(c.isspace() for c in link):
@@ -108,11 +108,11 @@ def _youtube_id(host: str, path: str, query: str) -> str:
     if _registered(host) == "youtu.be":
         candidate = steps[0] if steps else ""
     elif steps and steps[0] in _PATH_WITH_ID and len(steps) > 1:
-        candidate = steps[1]
-    elif steps == ["watch"]:
+        candidate = steps[1].split("&")[0]
+    elif steps in (["watch"], []) and "v" in parse_qs(query):
         candidate = parse_qs(query).get("v", [""])[0]
     else:
-        raise ValueError("not_a_video")
+        raise ValueError("bad_link" if steps == ["watch"] else "not_a_video")
     if not _YOUTUBE_ID.fullmatch(candidate):
         raise ValueError("bad_link")
     return candidate
@@ -123,18 +123,27 @@ def normalize_category(category: str) -> str:
     return re.sub(r"[\s_-]+", "_", category.strip().casefold()).strip("_")
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """The CSV's rows with the line each begins on.
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, str] | None]]:
+    """The CSV's rows with the line each begins on; None for one whose open quote swallows all lines after it.
 
     Raises:
         CatalogError: the file cannot be read, or lacks a required column.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig", errors="replace")
-    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
-        raise CatalogError(f"Cannot read {path} ({error.strerror}): give the path of a CSV file.") from None
-    lines = csv.reader(io.StringIO(text.replace("\0", "")))
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        yield from _parsed(path, file)
+
+
+def _parsed(path: Path, file: Iterable[str]) -> Iterator[tuple[int, dict[str, str] | None]]:
+    ended = False
+
+    def watched() -> Iterator[str]:
+        nonlocal ended
+        for line in file:
+            yield line.replace("\0", "")
+        ended = True
+
     csv.field_size_limit(2**31 - 1)
+    lines = csv.reader(watched())
     header = [name.strip().casefold() for name in next(lines, [])]
     missing = [name for name in REQUIRED if name not in header]
     if missing:
@@ -145,7 +154,9 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         )
     before = lines.line_num
     for cells in lines:
-        if cells:
+        if ended:  # the file ended inside this row: a quote was opened and never closed
+            yield before + 1, None
+        elif cells:
             yield before + 1, dict(zip(header, cells, strict=False))
         before = lines.line_num
 
@@ -160,10 +171,22 @@ def read_catalog(path: str | Path) -> Catalog:
         CatalogError: no such file, wrong columns, or no usable line.
     """
     path = Path(path)
+    try:
+        return _sort_out(path, _rows(path))
+    except OSError as error:
+        raise CatalogError(f"Cannot read {path} ({error.strerror}): give the path of a CSV file.") from None
+
+
+def _sort_out(path: Path, rows: Iterator[tuple[int, dict[str, str] | None]]) -> Catalog:
     accepted: dict[str, tuple[int, Video]] = {}
     conflicts: set[str] = set()
     rejected: list[Rejected] = []
-    for line, row in _rows(path):
+    for line, row in rows:
+        if row is None:
+            rejected.append(
+                Rejected(line, "open_quote", "the quote on this line is never closed: all after it is lost")
+            )
+            continue
         link, category = row.get("link", "").strip(), normalize_category(row.get("category", ""))
         if not link or not category:
             rejected.append(Rejected(line, "empty", "link" if not link else "category"))

@@ -32,6 +32,7 @@ from ytaudio.checkpoints import (
     load_for_inference,
     revision_of,
 )
+from ytaudio.errors import writing_to
 from ytaudio.runs import CROP_S, RUN_FILE, TrainingRun, trained_crop_seconds
 from ytaudio.training_data import ClipCollator, DatasetError, open_dataset
 
@@ -46,6 +47,7 @@ __all__ = [
     "SettingsError",
     "TrainingRun",
     "already_done",
+    "begin",
     "compute_metrics",
     "freeze",
     "hardware",
@@ -63,6 +65,7 @@ __all__ = [
     "versions",
 ]
 
+BEGUN_FILE = "begun.json"
 PACKAGES = ("ytaudio", "transformers", "torch", "datasets", "accelerate", "huggingface_hub", "librosa")
 
 
@@ -72,6 +75,38 @@ def already_done(folder: str | Path, settings: dict[str, Any], dataset_revision:
         return False
     run = TrainingRun.load(folder)
     return (run.settings, run.dataset_revision) == (settings, dataset_revision)
+
+
+def begin(
+    folder: str | Path, settings: dict[str, Any], dataset_revision: str, *, resume: str | None, overwrite: bool
+) -> None:
+    """Note in begun.json what is being trained in a folder, and keep it from going on with another training's weights.
+
+    Weights of another dataset, or of this one at another commit, may have met its test videos.
+
+    Raises:
+        SettingsError: the folder's checkpoints are of another training; it names what changed.
+        UserError: the folder cannot be written.
+    """
+    folder = Path(folder)
+    now = {**settings, "dataset_revision": dataset_revision}
+    if overwrite:
+        remove_checkpoints(folder)
+    elif resume == "auto" and last_checkpoint(folder) and (folder / BEGUN_FILE).is_file():
+        before = json.loads((folder / BEGUN_FILE).read_text())
+        names = {*before, *now} - {"num_train_epochs", "max_steps"}  # a training may go on for longer
+        changed = [name for name in sorted(names) if before.get(name) != now.get(name)]
+        if changed:
+            changes = ", ".join(f"{name} was {before.get(name)} and is now {now.get(name)}" for name in changed)
+            raise SettingsError(
+                f"{folder} holds the checkpoints of another training ({changes}): give a new --output_dir, "
+                "or --overwrite true to begin anew."
+            )
+    with writing_to(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in (RUN_FILE, "scores.json"):  # of an earlier training: they must not vouch for this one
+            (folder / name).unlink(missing_ok=True)
+        (folder / BEGUN_FILE).write_text(json.dumps(now, indent=1, sort_keys=True) + "\n")
 
 
 def progress_bars() -> bool:
