@@ -3,7 +3,7 @@ import pytest
 import soundfile
 from transformers import Wav2Vec2FeatureExtractor
 
-from ytaudio.classify import Classifier
+from ytaudio.classify import Classifier, files_in
 from ytaudio.media import Failure, Reason
 from ytaudio.models import SpectrogramCNNConfig, SpectrogramCNNForAudioClassification
 from ytaudio.testing import MediaSite, make_videos, with_states
@@ -42,9 +42,19 @@ def test_what_cannot_be_heard_is_a_failure_with_a_reason(classifier, tmp_path):
     (tmp_path / "text.txt").write_text("no sound in here")
     assert isinstance(classifier.classify(tmp_path / "text.txt"), Failure)
     assert classifier.classify("neither file nor link").reason is Reason.BAD_LINK
+    (tmp_path / "empty.mp3").touch()
+    assert classifier.classify(tmp_path / "empty.mp3").reason is Reason.NO_AUDIO
+    soundfile.write(tmp_path / "still.wav", np.zeros(32_000), 16_000)
+    assert classifier.classify(tmp_path / "still.wav").reason is Reason.SILENT
     made = make_videos(("food",), 1, channels_per_category=1, seed=2)
     with MediaSite(with_states(made, ["private"])):
         assert classifier.classify(made[0].id).reason is Reason.PRIVATE
+
+
+def test_a_folder_stands_for_its_files(tmp_path):
+    for name in ("b.wav", "a.wav"):
+        (tmp_path / name).touch()
+    assert files_in(["x.wav", str(tmp_path)]) == ["x.wav", str(tmp_path / "a.wav"), str(tmp_path / "b.wav")]
 
 
 def test_the_average_is_over_crops(classifier):

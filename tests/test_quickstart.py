@@ -33,6 +33,16 @@ def test_a_folder_with_other_things_is_refused_and_left_alone(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+def test_a_file_or_another_number_of_videos_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="Cannot write to"):
+        quickstart.run(tmp_path / "file", 8)
+    (tmp_path / "begun").mkdir()
+    (tmp_path / "begun" / quickstart.MARK).write_text("24")
+    with pytest.raises(UserError, match="begun with --videos 24"):
+        quickstart.run(tmp_path / "begun", 8)
+
+
 def test_a_step_is_shown_run_in_the_folder_and_stops_the_rest_when_it_fails(session, capfd):
     (session.folder / "step.py").write_text("import sys; print('in', sys.argv[1]); sys.exit(int(sys.argv[1]))")
     session.do("python step.py 0")

@@ -183,9 +183,7 @@ def _sort_out(path: Path, rows: Iterator[tuple[int, dict[str, str] | None]]) -> 
     rejected: list[Rejected] = []
     for line, row in rows:
         if row is None:
-            rejected.append(
-                Rejected(line, "open_quote", "the quote on this line is never closed: all after it is lost")
-            )
+            rejected.append(Rejected(line, "open_quote", "the quote is never closed; all after it is lost"))
             continue
         link, category = row.get("link", "").strip(), normalize_category(row.get("category", ""))
         if not link or not category:

@@ -62,6 +62,8 @@ class Classifier:
         waveforms = [waveform for waveform in waveforms if waveform.size]
         if not waveforms:
             return Failure(found.video_id, Reason.TOO_SHORT, "it holds no sound")
+        if max(map(clips.dbfs, waveforms)) < clips.SILENCE_DBFS:
+            return Failure(found.video_id, Reason.SILENT, f"nothing in it is above {clips.SILENCE_DBFS:.0f} dBFS")
         return self.answer(waveforms)
 
     def answer(self, waveforms: list[np.ndarray]) -> Answer:
@@ -76,11 +78,22 @@ class Classifier:
         return Answer(dict(zip(self.labels, mean.tolist(), strict=True)), len(crops), agreeing)
 
 
+def files_in(inputs: list[str]) -> list[str]:
+    """The inputs with the files of every folder among them in its place, sorted."""
+    found: list[str] = []
+    for one in inputs:
+        inside = sorted(str(path) for path in Path(one).iterdir() if path.is_file()) if Path(one).is_dir() else [one]
+        found += inside
+    return found
+
+
 def _open(source: str) -> Media | Failure:
     if Path(source).is_file():
+        if not Path(source).stat().st_size:
+            return Failure(source, Reason.NO_AUDIO, "the file is empty")
         return media.local_file(Path(source))
     try:
         video_id, url = parse_link(source)
     except ValueError:
-        return Failure(source, Reason.BAD_LINK, "neither a file nor a link to a video")
+        return Failure(source, Reason.BAD_LINK, "there is no such file, and it is no link to a video")
     return media.locate(Video(video_id, url, "", "", ""))

@@ -205,29 +205,34 @@ def compare(
 
 @app.command()
 def classify(
-    inputs: Annotated[list[str], typer.Argument(metavar="LINK|FILE...", help="Video links, or audio and video files.")],
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="LINK|FILE|FOLDER...", help="Video links, audio and video files.")
+    ],
     model: Annotated[str, typer.Option(metavar="USER/NAME", help="Model on the Hub, or a folder.")],
     crops: Annotated[int, typer.Option(min=1, help="Crops an input, averaged.")] = 6,
     trust_remote_code: Trust = False,
 ) -> None:
-    """What a link or a file is about: ytaudio classify LINK --model USER/NAME"""
+    """What a link or a file is about (exit code 1 if one cannot be heard): ytaudio classify LINK --model USER/NAME"""
     from rich.table import Table
 
-    from ytaudio.classify import Classifier
+    from ytaudio.classify import Classifier, files_in
     from ytaudio.media import Failure
 
     classifier = Classifier.load(model, trust_remote_code=trust_remote_code)
     table = Table("input", *classifier.labels, "crops that agree")
-    answers = [classifier.classify(one, crops=crops) for one in inputs]
-    for one, answer in zip(inputs, answers, strict=True):
+    failures = []
+    for one in files_in(inputs):
+        answer = classifier.classify(one, crops=crops)
         if isinstance(answer, Failure):
-            table.add_row(plain(one), plain(f"{answer.reason.value}: {answer.detail}"))
-        else:
-            best = max(answer.probabilities, key=lambda label: answer.probabilities[label])
-            cells = [f"{'*' if label == best else ''}{100 * p:.0f} %" for label, p in answer.probabilities.items()]
-            table.add_row(plain(one), *cells, f"{answer.agreeing} of {answer.crops}")
-    say(table)
-    if any(isinstance(answer, Failure) for answer in answers):
+            failures.append(f"{plain(one)}: {answer.reason.value}, {plain(answer.detail)}")
+            continue
+        best = max(answer.probabilities, key=lambda label: answer.probabilities[label])
+        cells = [f"{'*' if label == best else ''}{100 * p:.0f} %" for label, p in answer.probabilities.items()]
+        table.add_row(plain(one), *cells, f"{answer.agreeing} of {answer.crops}")
+    say(*([table] if table.rows else []))
+    for failure in failures:
+        typer.echo(failure, err=True)
+    if failures:
         raise typer.Exit(1)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import soundfile
 
 from ytaudio.clips import SAMPLING_RATE, resample
-from ytaudio.errors import UserError
+from ytaudio.errors import UserError, writing_to
 from ytaudio.localhub import LocalHub, LocalHubError
 from ytaudio.testing import MediaSite, SiteVideo, make_videos, write_catalog
 from ytaudio.testing.sounds import RATE, render
@@ -92,11 +92,22 @@ def write_fresh_clip(video: SiteVideo, path: Path) -> None:
     soundfile.write(path, resample(sound, RATE), SAMPLING_RATE)
 
 
-def _prepare(folder: Path) -> None:
-    if folder.exists() and any(folder.iterdir()) and not (folder / MARK).exists():
-        raise UserError(f"{folder} holds other things: give a new folder, ytaudio quickstart FOLDER.")
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / MARK).touch()
+def _prepare(folder: Path, per_category: int) -> None:
+    """Make the folder ours: a mark with the number of videos, and the recipes where commands can name them.
+
+    Raises:
+        UserError: it holds other things, was begun with another number, or cannot be written.
+    """
+    mark = folder / MARK
+    with writing_to(folder):
+        if folder.exists() and any(folder.iterdir()) and not mark.exists():
+            raise UserError(f"{folder} holds other things: give a new folder, ytaudio quickstart FOLDER.")
+        folder.mkdir(parents=True, exist_ok=True)
+        if mark.exists() and mark.read_text() != f"{per_category}":
+            raise UserError(f"{folder} was begun with --videos {mark.read_text()}: repeat that, or give a new folder.")
+        mark.write_text(f"{per_category}")
+        (folder / "recipes").unlink(missing_ok=True)
+        (folder / "recipes").symlink_to(recipes_folder())
 
 
 def run(folder: Path, per_category: int) -> None:
@@ -106,7 +117,7 @@ def run(folder: Path, per_category: int) -> None:
         UserError: the folder holds other things, or a step failed.
     """
     began = time.monotonic()
-    _prepare(folder)
+    _prepare(folder, per_category)
     folder = folder.resolve()
     videos, fresh = made_up_site(per_category)
     try:
@@ -129,9 +140,10 @@ def run(folder: Path, per_category: int) -> None:
 def _steps(
     session: Session, hub: LocalHub, site: MediaSite, videos: list[SiteVideo], fresh: list[SiteVideo], per_category: int
 ) -> None:
-    user, recipes = hub.user, os.path.relpath(recipes_folder(), session.folder)
+    user, recipes = hub.user, "recipes"
     dataset, cnn, wav2vec2 = f"{user}/made-up-sounds", f"{user}/spectrogram-cnn", f"{user}/wav2vec2-small"
     session.title(f"An embedded Hub at {hub.url}, a made-up video site, and a CSV as Kaggle's")
+    print(f"The commands below run in {session.folder}, with HF_ENDPOINT and HF_TOKEN of that Hub.")  # noqa: T201
     catalog = session.folder / "youtube.csv"
     write_catalog(catalog, videos, dead=8, duplicates=4, bad_links=3, empty_cells=2)
     print("youtube.csv: link,title,description,category; some lines are dead, double or broken, as in real lists")  # noqa: T201
@@ -175,7 +187,10 @@ Done in {seconds:.0f} s. Look at what was published:
   http://127.0.0.1:{port}/{user}/wav2vec2-small
 
 For the real thing change three settings:
-  1. the Hub:    unset HF_ENDPOINT, and set HF_TOKEN to a token of yours
-  2. the CSV:    Kaggle's youtube.csv instead of the made-up one
-  3. the model:  leave --model_name_or_path out: recipes/wav2vec2.yaml names facebook/wav2vec2-base"""
+  1. the Hub:    no HF_ENDPOINT, and HF_TOKEN a token of yours
+  2. the CSV:    Kaggle's youtube.csv:  ytaudio build youtube.csv sounds --per-category 109
+                                        ytaudio push dataset sounds YOU/sounds
+  3. the model:  pretrained, with the recipe's own settings:
+     accelerate launch {os.path.relpath(recipes_folder())}/finetune.py wav2vec2.yaml --dataset_name YOU/sounds \\
+         --output_dir wav2vec2 --push_to_hub --hub_model_id YOU/wav2vec2-sounds"""
     )
