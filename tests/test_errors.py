@@ -1,6 +1,6 @@
 import pytest
 
-from ytaudio.errors import UserError, mendable
+from ytaudio.errors import UserError, mendable, writing_to
 
 
 def test_an_error_to_mend_is_one_line_and_exit_code_2(capsys):
@@ -17,3 +17,16 @@ def test_a_bug_keeps_its_traceback():
 
     with pytest.raises(KeyError):
         broken()
+
+
+def test_a_full_disk_is_a_sentence_and_other_trouble_is_not_hidden(tmp_path):
+    with (
+        pytest.raises(UserError, match=r"Cannot write to out \(No space left on device\): make room"),
+        writing_to("out"),
+    ):
+        open("/dev/full", "w").write("x" * 100_000)  # noqa: SIM115, PTH123
+    with pytest.raises(UserError, match="Cannot write to"), writing_to("out"):
+        (tmp_path / "file").touch()
+        (tmp_path / "file" / "inside").mkdir()
+    with pytest.raises(ConnectionResetError), writing_to("out"):
+        raise ConnectionResetError(104, "reset by peer")

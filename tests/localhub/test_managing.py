@@ -129,3 +129,19 @@ def test_duplicate(alice, bob):
     bob.upload_file(path_or_fileobj=b"2", path_in_repo="w.bin", repo_id=copy)
     assert bob.model_info(copy).sha != alice.model_info("alice/origin").sha
     assert "bob/copy" in [r.id for r in bob.list_user_repos()]
+
+
+def test_names_differ_by_more_than_case(alice, bob, own_hub):
+    alice.create_repo("alice/CaseTest")
+    assert status(alice.create_repo, "alice/casetest") == 409
+    assert alice.create_repo("alice/CaseTest", exist_ok=True).repo_id == "alice/CaseTest"
+    other = alice.create_repo("alice/other-case").repo_id
+    assert status(alice.move_repo, other, "alice/CASETEST") == 409
+    assert status(alice.duplicate_repo, other, "alice/CASETEST") == 409
+    alice.create_repo("CaseLab/one")
+    assert status(alice.create_repo, "caselab/two") == 409
+    assert status(alice.create_repo, "BOB/two") == 409
+    with pytest.raises(ValueError, match="choose another"):
+        own_hub.add_users(["Alice"])
+    alice.move_repo("alice/CaseTest", "alice/casetest")
+    assert [m.id for m in alice.list_models(search="casetest")] == ["alice/casetest"]

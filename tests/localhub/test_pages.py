@@ -1,5 +1,6 @@
 """The pages people look at, and what a hostile README can do to them: nothing."""
 
+import html
 import re
 
 import pytest
@@ -102,3 +103,13 @@ def test_signing_in_shows_private_repos_and_can_change_nothing(own_hub, alice, w
         assert browser.post("/api/repos/create", json={"name": "forged"}).status_code == 401
         browser.post("/logout")
         assert "alice/diary" not in browser.get("/").text
+
+
+@pytest.mark.parametrize(
+    "text", ["<div>" * 50_000, "<div>" * 20_000, "*a _" * 60_000, "[" * 150_000, "<b>" + "x" * 300_000]
+)
+def test_an_endless_readme_is_shown_as_it_was_written(web, alice, repo, text):
+    alice.upload_file(path_or_fileobj=text.encode(), path_in_repo="README.md", repo_id=repo)
+    page = web.get(f"/{repo}", timeout=2)
+    assert f"<pre>{html.escape(text[:1000])}" in page.text
+    assert len(page.text) < 1_500_000

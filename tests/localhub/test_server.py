@@ -126,6 +126,9 @@ def test_what_cannot_be_served_is_said_in_one_sentence(tmp_path):
             pass
         with pytest.raises(LocalHubError, match="Another Hub already serves"), LocalHub(tmp_path / "a"):
             pass
+        with pytest.raises(LocalHubError, match="Another Hub already serves"):
+            serve(tmp_path / "a", port=0, users=["late"])
+        assert "late" not in (tmp_path / "a" / "accounts.json").read_text()
         assert httpx2.get(hub.url, trust_env=False).status_code == 200
     (tmp_path / "file").write_text("")
     with pytest.raises(LocalHubError, match="choose another folder"):

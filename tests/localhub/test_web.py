@@ -1,5 +1,6 @@
 """Whatever is asked, the answer is one of ours: never a traceback, never a broken connection."""
 
+import base64
 import json
 
 import pytest
@@ -89,7 +90,18 @@ def test_weird_lines_of_a_commit(web):
 
 
 def test_an_endless_body_is_refused(web):
+    assert web.post("/api/models/alice/weird/commit/main", content=bytes(17 << 20)).status_code == 413
     assert web.post("/api/validate-yaml", content=bytes(17 << 20)).status_code == 413
+
+
+def test_many_long_lines_of_a_commit_keep_their_order(web):
+    content = base64.b64encode(bytes(10 << 20)).decode()  # ten times the largest regular file
+    values = [{"path": f"same/{i % 3}", "content": content, "encoding": "base64"} for i in range(10)]
+    values += [{"path": f"same/{i}", "content": f"{i}", "encoding": "utf-8"} for i in range(3)]
+    lines = [{"key": "header", "value": {"summary": "x"}}, *({"key": "file", "value": value} for value in values)]
+    answer = web.post("/api/models/alice/weird/commit/main", content="\n".join(map(json.dumps, lines)), timeout=60)
+    assert answer.status_code == 200
+    assert [web.get(f"/alice/weird/resolve/main/same/{i}").text for i in range(3)] == ["0", "1", "2"]
 
 
 def test_a_client_that_still_sends_sees_the_answer(web):

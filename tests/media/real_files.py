@@ -16,6 +16,8 @@ KINDS = {
     "front.webm": ("webm", "libopus", 48_000, {"cues_to_front": "1", "reserve_index_space": "20000"}),
     "sidx.mp4": ("mp4", "aac", RATE, {"movflags": "empty_moov+default_base_moof+global_sidx", **FRAGMENTS}),
     "bare.mp4": ("mp4", "aac", RATE, {"movflags": "empty_moov+default_base_moof", **FRAGMENTS}),
+    "dash.mp4": ("mp4", "aac", RATE, {"movflags": "empty_moov+default_base_moof+dash", **FRAGMENTS}),
+    "blind.mp4": ("mp4", "aac", RATE, {"movflags": "empty_moov+default_base_moof+skip_trailer", **FRAGMENTS}),
     "m4a": ("ipod", "aac", RATE, {}),
     "front.m4a": ("ipod", "aac", RATE, {"movflags": "faststart"}),
     "film.mp4": ("mp4", "aac", RATE, {}),

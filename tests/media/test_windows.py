@@ -49,6 +49,34 @@ def test_a_window_of_any_real_file_is_the_right_stretch_of_its_sound(kind, site)
         assert rest.size == pytest.approx(3.0 * 16_000, abs=800), "the last window is as long as the media"
 
 
+@pytest.mark.parametrize("kind", ["bare.mp4", "dash.mp4"])
+def test_fragments_are_found_by_the_table_at_the_end(kind, site):
+    data = real_files.encoded(kind)
+    assert data.find(b"mfra") > len(data) - 2000
+    with open_media(direct(site.add_file(kind, data), duration_s=0.0)) as reader:
+        assert reader.requests <= 3 and reader.bytes_read <= 160 << 10 < len(data) / 4
+        assert reader.duration_s == pytest.approx(real_files.SECONDS, abs=0.05), "that of the first fragment"
+        opened, requests = reader.bytes_read, reader.requests
+        assert reader.window(Window(30.0, 5.0)).shape == (80_000,)
+        assert reader.requests == requests + 1 and reader.bytes_read - opened < len(data) * 15 / real_files.SECONDS
+
+
+def test_a_large_file_of_fragments_without_a_table_is_refused_unread(site):
+    data = real_files.encoded("blind.mp4") + (17 << 20).to_bytes(4, "big") + b"free" + bytes((17 << 20) - 8)
+    site.reset_counts()
+    found = open_media(direct(site.add_file("blind.mp4", data)))
+    assert found.reason is Reason.UNSUPPORTED and "without an index" in found.detail
+    assert site.bytes_sent < 128 << 10
+
+
+@pytest.mark.parametrize("place", [-4, -8, -16, -30, -60])
+def test_a_broken_table_of_fragments_breaks_nothing(place, site):
+    data = bytearray(real_files.encoded("bare.mp4"))
+    data[place : place + 4] = b"\xff\xff\xff\x7f"
+    heard = read_window(direct(site.add_file("broken.mp4", bytes(data))), Window(30.0, 5.0))
+    assert isinstance(heard, Failure) or heard.shape == (80_000,)
+
+
 @BOTH
 def test_a_window_equals_the_same_stretch_of_a_full_decode(video, site, put):
     media = locate(put(replace(video, duration_s=100.0)))

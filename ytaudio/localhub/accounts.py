@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ytaudio.localhub import durable
-from ytaudio.localhub.errors import LocalHubError
+from ytaudio.localhub.errors import HubError, LocalHubError
 
 DEFAULT_USER = "local"
 RESERVED = {"api", "datasets", "spaces", "models", "login", "logout", "buckets", "kernels", "docs", "settings", "-"}
@@ -48,16 +48,23 @@ class Accounts:
 
     def add_users(self, names: Iterable[str]) -> dict[str, str]:
         """Make sure these users exist; gives each one's token by name."""
-        tokens = self._data["tokens"]
-        by_name = {name: token for token, name in reversed(tokens.items())}
-        for name in names:
-            if not is_namespace(name) or name in self._data["organizations"]:
-                raise LocalHubError(f"{name!r} cannot be a user's name here: choose another.")
-            if name not in by_name:
-                by_name[name] = new_token()
-                tokens[by_name[name]] = name
-        self._save()
-        return {name: by_name[name] for name in names}
+        names = list(names)
+        with self._lock:
+            tokens = self._data["tokens"]
+            by_name = {name: token for token, name in reversed(tokens.items())}
+            for name in names:
+                if name not in by_name and (not is_namespace(name) or self.spelled(name)):
+                    raise LocalHubError(f"{name!r} cannot be a user's name here: choose another.")
+                if name not in by_name:
+                    by_name[name] = new_token()
+                    tokens[by_name[name]] = name
+            self._save()
+            return {name: by_name[name] for name in names}
+
+    def spelled(self, name: str) -> str | None:
+        """The user or organisation whose name is this one but for upper and lower case; None when there is none."""
+        known = [*self._data["tokens"].values(), *self._data["organizations"]]
+        return next((other for other in known if other.casefold() == name.casefold()), None)
 
     def user_of(self, token: str) -> str | None:
         """The user a token belongs to; None for an unknown one."""
@@ -80,9 +87,15 @@ class Accounts:
         return user is not None and (user == namespace or user in self._data["organizations"].get(namespace, ()))
 
     def claim(self, user: str, namespace: str) -> bool:
-        """Let a user create repos in a namespace: a free name becomes an organisation with this user as its member."""
+        """Let a user create repos in a namespace: a free name becomes an organisation with this user as its member.
+
+        Raises:
+            HubError: 409 when there is such a name in other letters, upper or lower.
+        """
         with self._lock:
-            if not self.is_user(namespace) and namespace not in self._data["organizations"]:
+            if (known := self.spelled(namespace)) not in (None, namespace):
+                raise HubError(409, f"There is a namespace {known!r} already: names differ by more than case.")
+            if known is None:
                 if not is_namespace(namespace):
                     return False
                 self._data["organizations"][namespace] = [user]

@@ -1,5 +1,6 @@
 """Git LFS: which files are large, the batch answer, the upload and its verification; and what .gitignore leaves out."""
 
+import hmac
 import re
 import time
 from fnmatch import fnmatch
@@ -133,7 +134,8 @@ async def receive(call: Call) -> Response:
     place = f"{path['kinds']}/{path['namespace']}/{path['name']}/{path['oid']}"
     query = {key: values[0] for key, values in parse_qs(call.request.url.query).items()}
     size, until = query.get("size", ""), query.get("until", "")
-    signed = call.accounts.sign(f"{place} {size} {until}") == query.get("signature")
+    expected = call.accounts.sign(f"{place} {size} {until}")
+    signed = hmac.compare_digest(expected.encode(), query.get("signature", "").encode())
     if not signed or int(until) < time.time():
         raise HubError(403, "This upload address is not valid, or no longer.")
     repo = call.store.find(call.kind, f"{path['namespace']}/{path['name']}")

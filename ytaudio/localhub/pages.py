@@ -2,6 +2,7 @@
 
 import re
 from functools import lru_cache
+from html import escape
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,15 @@ from ytaudio.localhub import cards, info
 from ytaudio.localhub.discussions import all_of, load
 from ytaudio.localhub.errors import HubError, entry_not_found, repo_not_found
 from ytaudio.localhub.history import Commit, Tree
+from ytaudio.localhub.objects import Objects
 from ytaudio.localhub.repo import Repo
 from ytaudio.localhub.store import KINDS
 from ytaudio.localhub.web import COOKIE, Call, Handler, web_prefix
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _SHOWN_MAX = 256 << 10  # bytes of a text file that a page shows
+_RENDERED_MAX = 200_000  # characters of a README; a longer one is shown as it was written
+_TAGS_MAX = 5_000  # and so is one of more tags and links than this: each that is left open makes the next ones dearer
 _PAGE = 50  # commits
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self' data: https:; media-src 'self'; "
@@ -124,8 +128,15 @@ def _readme(call: Call, repo: Repo, commit: Commit) -> str | None:
     entry = repo.tree(commit).get("README.md")
     if entry is None or entry.size > cards.MAX_TEXT:
         return None
-    _, text = cards.split_card(call.store.objects.read(entry.sha256).decode("utf-8", "replace"))
-    return render_markdown(text, f"/{web_prefix(repo.kind)}{repo.id}", commit.id)
+    return _rendered(call.store.objects, entry.sha256, f"/{web_prefix(repo.kind)}{repo.id}", commit.id)
+
+
+@lru_cache(maxsize=32)
+def _rendered(objects: Objects, sha256: str, link: str, commit_id: str) -> str:
+    _, text = cards.split_card(objects.read(sha256).decode("utf-8", "replace"))
+    if len(text) > _RENDERED_MAX or text.count("<") + text.count("[") > _TAGS_MAX:
+        return f"<pre>{escape(text[:_SHOWN_MAX])}</pre>"
+    return render_markdown(text, link, commit_id)
 
 
 def render_markdown(text: str, link: str, commit_id: str) -> str:

@@ -189,8 +189,8 @@ def serve(
     """
     hub = LocalHub(directory, host=host, port=port)
     try:
+        hub.start()  # so that nothing is promised before the port is ours, or written before the folder is
         tokens = hub.add_users(users)
-        hub.start()  # so that nothing is promised before the port is ours
     except BaseException:
         hub.stop()
         raise

@@ -8,6 +8,7 @@ import secrets
 import shutil
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,12 @@ def check_name(name: str) -> str:
     return name
 
 
-def _check_free(repo: Repo) -> None:
-    if repo.is_there():
-        raise HubError(409, f"You already created this {repo.kind} repo: {repo.id}")
+def _check_free(repo: Repo, *, moving: Repo | None = None) -> None:
+    """409 when there is a repo of this name, or of this name in other letters, upper or lower."""
+    for folder in repo.folder.parent.glob("*"):
+        other = replace(repo, id=f"{repo.namespace}/{folder.name}", folder=folder)
+        if other.id.casefold() == repo.id.casefold() and other.is_there() and (other != moving or other == repo):
+            raise HubError(409, f"You already created this {repo.kind} repo: {other.id}")
 
 
 class Store:
@@ -69,7 +73,7 @@ class Store:
     def lock(self, repo: Repo) -> threading.RLock:
         """The lock that every change of a repo holds."""
         with self._locks_lock:
-            return self._locks.setdefault((repo.kind, repo.id), threading.RLock())
+            return self._locks.setdefault((repo.kind, repo.id.casefold()), threading.RLock())
 
     @contextlib.contextmanager
     def changing(self, repo: Repo) -> Iterator[None]:
@@ -108,7 +112,7 @@ class Store:
 
     def _place(self, source: Repo, final: Repo) -> None:
         with self.lock(final):
-            _check_free(final)
+            _check_free(final, moving=source)
             if final.folder.exists():  # the remains of a repo are none, and must not hold its name
                 self._discard(final)
             durable.publish(source.folder, final.folder)
@@ -121,7 +125,8 @@ class Store:
         """
         final = self.at(repo.kind, new_id)
         with contextlib.ExitStack() as both:
-            for each in sorted({repo, final}, key=lambda each: each.id):  # in one order: two moves never wait in a ring
+            # in one order, whichever moves where: two moves never wait for each other
+            for each in sorted({repo, final}, key=lambda each: each.id.casefold()):
                 both.enter_context(self.lock(each))
             both.enter_context(self.changing(repo))
             self._place(repo, final)

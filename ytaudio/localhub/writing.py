@@ -29,8 +29,9 @@ from ytaudio.localhub.objects import Objects
 from ytaudio.localhub.repo import MAIN, Repo, check_ref_name
 from ytaudio.localhub.web import Call, answer, read_json, web_prefix
 
-MAX_LINE = 96 << 20  # bytes of one line of a commit: a regular file, in base64
+MAX_LINE = 16 << 20  # bytes of one line of a commit: a regular file (of 10 MB at most), in base64
 _AT_ONCE = 16  # files of a commit on their way to the disk
+_AT_ONCE_BYTES = 64 << 20  # and what their lines may hold of the memory
 _TEXT_MAX = 1 << 20  # bytes of a .gitattributes or .gitignore that is read
 
 
@@ -87,20 +88,21 @@ async def _read_commit(call: Call, repo: Repo) -> tuple[dict[str, Any] | None, l
     """The header and the operations of a commit; files are stored some at a time, for each waits for the disk."""
     header: dict[str, Any] | None = None
     operations: list[Operation] = []
-    pending: deque[asyncio.Task[Operation]] = deque()
+    pending: deque[tuple[int, asyncio.Task[Operation]]] = deque()  # bytes of a line, and what becomes of it
     try:
         async for line in _lines(call.request):
             key, value = _keyed(line)
             if key == "header":
                 header = value
                 continue
-            pending.append(asyncio.create_task(run_in_threadpool(_operation, call, repo, key, value)))
-            if len(pending) >= _AT_ONCE:
-                operations.append(await pending.popleft())
+            task = asyncio.create_task(run_in_threadpool(_operation, call, repo, key, value))
+            pending.append((len(line), task))
+            while len(pending) >= _AT_ONCE or sum(size for size, _ in pending) > _AT_ONCE_BYTES:
+                operations.append(await pending.popleft()[1])
         while pending:
-            operations.append(await pending.popleft())
+            operations.append(await pending.popleft()[1])
     finally:
-        await asyncio.gather(*pending, return_exceptions=True)
+        await asyncio.gather(*(task for _, task in pending), return_exceptions=True)
     return header, operations
 
 

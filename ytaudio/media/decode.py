@@ -1,9 +1,6 @@
 """Windows of a stream to waveforms at 16 kHz mono, reading little more of it than they hold."""
 
-import struct
-from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Protocol
@@ -17,6 +14,7 @@ from yt_dlp import YoutubeDL
 
 from .access import Access, remembered, youtube_dl
 from .failures import explain
+from .fragments import Fragments, Index, find_fragments
 from .kinds import Failure, Media, Reason
 from .ranges import RangeFile, StreamError
 
@@ -24,7 +22,6 @@ SAMPLING_RATE = 16_000  # Hz
 MARGIN_S = 0.1  # read more on both sides, for the resampler's filter
 WARM_UP_S = 0.3  # decoded before that, for the codec's memory (Opus asks for 80 ms, MP3 for its bit reservoir)
 _GAP_S = 0.05  # a smaller disagreement of time stamps is rounding, not a gap
-_SPARSE_S = 60.0  # an index with wider steps says too little
 _MANY_ENTRIES = 50_000  # an index of every sample; the stream's bit rate plans as well
 
 
@@ -40,33 +37,16 @@ class WindowLike(Protocol):
         """Length."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Index:
-    """Where in the file which time begins; one more entry stands for the end."""
-
-    times_s: list[float]
-    places: list[int]
-
-    def range(self, first_s: float, last_s: float) -> tuple[int, int] | None:
-        """The bytes from the entry at or before `first_s` to `last_s`, guessed inside its entry; None if too sparse."""
-        begin = max(0, bisect_right(self.times_s, first_s) - 1)
-        end = min(max(0, bisect_right(self.times_s, last_s) - 1), len(self.times_s) - 2)
-        if end < begin or max(self.times_s[k + 1] - self.times_s[k] for k in (begin, end)) > _SPARSE_S:
-            return None
-        share = (last_s - self.times_s[end]) / max(self.times_s[end + 1] - self.times_s[end], 1e-3)
-        bytes_of_last = self.places[end + 1] - self.places[end]
-        stop = self.places[end] + min(bytes_of_last, int(1.04 * share * bytes_of_last) + 8192)
-        return self.places[begin], stop
-
-
 class Reader:
     """Several windows of one video's sound over one header and one index; open_media makes one."""
 
     def __init__(self, media: Media, source: RangeFile | BinaryIO) -> None:
         self._media, self._source = media, source
         self._ranges = source if isinstance(source, RangeFile) else None
+        self._fragments = find_fragments(self._ranges) if self._ranges else Fragments()
         self._open()
         self._fresh = True
+        self._duration_s = self._measure()
         self._index = self._read_index() if self._ranges else None
         if self._ranges and self._ranges.failure:
             self.close()
@@ -76,9 +56,10 @@ class Reader:
         """Open the file at its beginning; the header's bytes are fetched the first time only."""
         self._source.seek(0)
         # without "fastseek" an MP3 of variable rate would be read from its beginning to each window
-        self._container: InputContainer = av.open(
-            self._source, mode="r", options={"fflags": "fastseek"}, metadata_errors="ignore"
-        )
+        options = {"fflags": "fastseek"}
+        if self._fragments.tracks:
+            options["use_mfra_for"] = "pts"
+        self._container: InputContainer = av.open(self._source, mode="r", options=options, metadata_errors="ignore")
         audio = self._container.streams.best("audio")
         if not isinstance(audio, av.AudioStream) or audio.time_base is None:
             self._container.close()
@@ -102,8 +83,8 @@ class Reader:
 
     @property
     def duration_s(self) -> float | None:
-        """The length in seconds that the file tells of itself."""
-        return self._container.duration / av.time_base if self._container.duration else None
+        """The length in seconds that the file tells of itself; None where it tells none."""
+        return self._duration_s
 
     def window(self, window: WindowLike) -> np.ndarray | Failure:
         """A window's waveform at 16 kHz mono: float32 (samples,), round(seconds * 16000) where the media has them."""
@@ -199,52 +180,37 @@ class Reader:
         if broken and not good:
             raise broken
 
-    def _read_index(self) -> _Index | None:
-        length_s = self.duration_s
+    def _measure(self) -> float | None:
+        """The length in seconds from the header, or from the last fragment where the header knows only the first."""
+        told_s = self._container.duration / av.time_base if self._container.duration else None
+        if not (entries := self._entries()):
+            return told_s
+        self._fresh = False
+        last_s = entries[-1][0]
+        self._container.seek(int(last_s / self._tick_s), stream=self._stream)
+        ends = [p.pts + (p.duration or 0) for p in self._container.demux(self._stream) if p.pts is not None]
+        return max([last_s, *(ticks * self._tick_s for ticks in ends)]) - self._origin_s
+
+    def _entries(self) -> list[tuple[float, int]]:
+        """Seconds and place of each fragment, by the table of this stream or, without one, of another."""
+        for stream in (self._stream, *self._container.streams):
+            if stream.time_base and (table := self._fragments.tracks.get(stream.id)):
+                return [(ticks * float(stream.time_base), place) for ticks, place in table]
+        return []
+
+    def _read_index(self) -> Index | None:
         assert self._ranges is not None
-        if "mp4" in self._container.format.name and (index := _segment_index(self._ranges)):
-            return index
-        entries = self._stream.index_entries
-        if not length_s or not self._ranges.size or not 2 <= len(entries) <= _MANY_ENTRIES:
+        length_s, size = self.duration_s, self._ranges.size
+        if self._fragments.index or not length_s or not size:
+            return self._fragments.index
+        if entries := self._entries():
+            known = [(place, time_s) for time_s, place in entries]
+        elif 2 <= len(self._stream.index_entries) <= _MANY_ENTRIES:
+            known = sorted({e.pos: e.timestamp * self._tick_s for e in self._stream.index_entries}.items())
+        else:
             return None
-        known = sorted({entry.pos: entry.timestamp * self._tick_s for entry in entries}.items())
         times = [time_s - self._origin_s for _, time_s in known]
-        return _Index([*times, max(length_s, times[-1])], [*(place for place, _ in known), self._ranges.size])
-
-
-def _segment_index(file: RangeFile) -> _Index | None:
-    """The segment index of a fragmented MP4 (sidx, ISO/IEC 14496-12), if it stands before the first fragment."""
-
-    def take(place: int, size: int) -> bytes:
-        file.seek(place)
-        data = b""
-        while len(data) < size and (more := file.read(size - len(data))):
-            data += more
-        return data
-
-    back, place = file.tell(), 0
-    try:
-        while len(head := take(place, 16)) == 16:
-            size, kind = struct.unpack(">I4s", head[:8])
-            size = struct.unpack(">Q", head[8:])[0] if size == 1 else size
-            if kind in (b"moof", b"mdat") or size < 8:
-                return None
-            if kind != b"sidx":
-                place += size
-                continue
-            body = take(place + 8, size - 8)
-            wide = body[0] == 1
-            scale = struct.unpack(">I", body[8:12])[0]
-            begin, offset = struct.unpack(">QQ" if wide else ">II", body[12 : 28 if wide else 20])
-            table = body[32 if wide else 24 :]
-            times, places = [begin / scale], [place + size + offset]
-            for length, duration, _ in struct.iter_unpack(">III", table[: len(table) // 12 * 12]):
-                times.append(times[-1] + duration / scale)
-                places.append(places[-1] + (length & 0x7FFFFFFF))
-            return _Index(times, places) if len(times) > 1 else None
-        return None
-    finally:
-        file.seek(back)
+        return Index([*times, max(length_s, times[-1])], [*(place for place, _ in known), size])
 
 
 def _mono(frame: av.AudioFrame) -> np.ndarray:
