@@ -105,11 +105,11 @@ def test_signing_in_shows_private_repos_and_can_change_nothing(own_hub, alice, w
         assert "alice/diary" not in browser.get("/").text
 
 
-@pytest.mark.parametrize(
-    "text", ["<div>" * 50_000, "<div>" * 20_000, "*a _" * 60_000, "[" * 150_000, "<b>" + "x" * 300_000]
-)
+@pytest.mark.parametrize("text", ["<div>" * 50_000, "<div>" * 20_000, "*a _" * 60_000, "[" * 150_000])
 def test_an_endless_readme_is_shown_as_it_was_written(web, alice, repo, text):
-    alice.upload_file(path_or_fileobj=text.encode(), path_in_repo="README.md", repo_id=repo)
+    alice.upload_file(
+        path_or_fileobj=f"---\nlicense: mit\n---\n{text}".encode(), path_in_repo="README.md", repo_id=repo
+    )
     page = web.get(f"/{repo}", timeout=2)
     assert f"<pre>{html.escape(text[:1000])}" in page.text
     assert len(page.text) < 1_500_000

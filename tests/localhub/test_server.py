@@ -15,7 +15,7 @@ import httpx2
 import pytest
 from huggingface_hub import HfApi
 
-from ytaudio.localhub import LocalHub, LocalHubError
+from ytaudio.localhub import LocalHub, LocalHubError, serve
 
 SERVE = (
     "import sys; from ytaudio.localhub import serve; "
