@@ -11,8 +11,11 @@ from pathlib import Path
 
 import soundfile
 
+from ytaudio.catalog import Video
 from ytaudio.clips import SAMPLING_RATE, resample
+from ytaudio.collect import visiting_order
 from ytaudio.errors import UserError, writing_to
+from ytaudio.ledger import Settings
 from ytaudio.localhub import LocalHub, LocalHubError
 from ytaudio.testing import MediaSite, SiteVideo, make_videos, write_catalog
 from ytaudio.testing.sounds import RATE, render
@@ -77,13 +80,19 @@ class Session:
 
 
 def made_up_site(per_category: int) -> tuple[list[SiteVideo], list[SiteVideo]]:
-    """A little video site with an 11-hour video, one private and one removed; and a fresh video of every category."""
+    """A little video site and a fresh video of every category.
+
+    The videos that are visited first have 11 hours, are private and are removed, so that everybody meets them.
+    """
     spare = per_category + max(2, per_category // 6)
     made = make_videos(CATEGORIES, spare, channels_per_category=max(6, per_category // 2), seed=7)
-    first, second, third, *rest = made
-    fresh = make_videos(CATEGORIES, 1, channels_per_category=1, seed=8)
-    states = [replace(first, duration_s=11 * 3600.0), replace(second, state="private"), replace(third, state="removed")]
-    return [*states, *rest], fresh
+    order = visiting_order([Video(v.id, "", v.title, "", v.category) for v in made], Settings().seed)
+    long, private, removed = (order[category][0].id for category in CATEGORIES[:3])
+    videos = {video.id: video for video in made}
+    videos[long] = replace(videos[long], duration_s=11 * 3600.0)
+    videos[private] = replace(videos[private], state="private")
+    videos[removed] = replace(videos[removed], state="removed")
+    return list(videos.values()), make_videos(CATEGORIES, 1, channels_per_category=1, seed=8)
 
 
 def write_fresh_clip(video: SiteVideo, path: Path) -> None:
