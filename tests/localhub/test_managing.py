@@ -88,7 +88,6 @@ def test_create_delete_move(alice, repo):
     head = alice.model_info(repo).sha
     alice.move_repo(repo, "alice/moved")
     assert alice.model_info("alice/moved").sha == head
-    assert not alice.repo_exists(repo)
     assert Path(alice.hf_hub_download("alice/moved", "model.bin")).read_bytes() == b"1"
     alice.delete_repo("alice/moved")
     assert not alice.repo_exists("alice/moved")
@@ -145,3 +144,32 @@ def test_names_differ_by_more_than_case(alice, bob, own_hub):
         own_hub.add_users(["Alice"])
     alice.move_repo("alice/CaseTest", "alice/casetest")
     assert [m.id for m in alice.list_models(search="casetest")] == ["alice/casetest"]
+
+
+def test_the_old_id_of_a_moved_repo_leads_to_the_new_one(alice, bob, own_hub, web, tmp_path):
+    for name in ("first", "second", "third"):
+        assert not alice.repo_exists(f"alice/{name}-name")
+    head = alice.upload_file(
+        path_or_fileobj=b"1", path_in_repo="w.bin", repo_id=alice.create_repo("alice/first-name").repo_id
+    ).oid
+    alice.move_repo("alice/first-name", "alice/second-name")
+    alice.move_repo("alice/second-name", "alice/third-name")
+    for old in ("alice/first-name", "alice/second-name"):
+        assert alice.model_info(old).id == "alice/third-name"
+        assert alice.model_info(old, revision=head, files_metadata=True).siblings[1].size == 1
+        assert Path(alice.hf_hub_download(old, "w.bin", cache_dir=tmp_path / old)).read_bytes() == b"1"
+    alice.upload_file(path_or_fileobj=b"2", path_in_repo="w2.bin", repo_id="alice/first-name")
+    assert "w2.bin" in alice.list_repo_files("alice/third-name")
+    answer = web.get("/alice/first-name/resolve/main/a%20b?x=1", headers={"Accept": "text/html"})
+    assert (answer.status_code, answer.headers["Location"]) == (307, "/alice/third-name/resolve/main/a%20b?x=1")
+    assert [m.id for m in alice.list_models(search="-name")] == ["alice/third-name"]
+    alice.update_repo_settings("alice/first-name", visibility="private")
+    assert not bob.repo_exists("alice/first-name")
+    alice.create_repo("alice/first-name")
+    assert alice.list_repo_files("alice/first-name") == [".gitattributes"], "the name is another repo's now"
+    alice.delete_repo("alice/first-name")
+    alice.delete_repo("alice/third-name")
+    alice.create_repo("alice/third-name")
+    assert not alice.repo_exists("alice/first-name")
+    assert not alice.repo_exists("alice/second-name")
+    assert status(alice.model_info, "alice/second-name") == 404

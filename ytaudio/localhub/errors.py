@@ -43,6 +43,11 @@ def repo_not_found(anonymous: bool) -> HubError:
     return HubError(401 if anonymous else 404, "Repository not found", code="RepoNotFound")
 
 
+def moved(address: str) -> HubError:
+    """307: the repo has another id now; the same is to be asked at this address, which names no host."""
+    return HubError(307, f"This repo has moved: {address}", headers={"Location": address})
+
+
 def revision_not_found(revision: str) -> HubError:
     """404: the repo is there, the branch, tag or commit is not."""
     return HubError(404, f"Invalid rev id: {revision}", code="RevisionNotFound")

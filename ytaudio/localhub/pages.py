@@ -68,7 +68,7 @@ def shown(handler: Handler) -> Handler:
         try:
             return handler(call)
         except HubError as error:
-            if "text/html" not in call.request.headers.get("accept", ""):
+            if error.status == 307 or "text/html" not in call.request.headers.get("accept", ""):
                 raise
             if error.status == 401 and call.user is None:  # perhaps a private repo of the visitor's own
                 return _page(call, "login.html", status=401, onward=call.request.url.path)

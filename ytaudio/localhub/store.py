@@ -15,6 +15,7 @@ from typing import Any
 from ytaudio.localhub import durable
 from ytaudio.localhub.errors import HubError, LocalHubError, bad_request, repo_not_found
 from ytaudio.localhub.history import Tree, now
+from ytaudio.localhub.moves import Moves
 from ytaudio.localhub.objects import Objects
 from ytaudio.localhub.repo import Repo
 
@@ -54,6 +55,7 @@ class Store:
         self.temporary = folder / "tmp"
         shutil.rmtree(self.temporary, ignore_errors=True)  # what a killed server left unfinished
         durable.make_folder(self.temporary)
+        self.moves = Moves(folder / "moved.json")
         self.objects = Objects(folder / "objects", self.temporary)
 
     def _take_folder(self) -> None:
@@ -115,6 +117,7 @@ class Store:
             _check_free(final, moving=source)
             if final.folder.exists():  # the remains of a repo are none, and must not hold its name
                 self._discard(final)
+            self.moves.forget(final.kind, final.id)
             durable.publish(source.folder, final.folder)
 
     def move(self, repo: Repo, new_id: str) -> Repo:
@@ -131,6 +134,7 @@ class Store:
             both.enter_context(self.changing(repo))
             self._place(repo, final)
             durable.sync_folder(repo.folder.parent)
+            self.moves.add(repo.kind, repo.id, new_id)
         return final
 
     def copy(self, repo: Repo, new_id: str, settings: dict[str, Any]) -> Repo:
@@ -153,6 +157,7 @@ class Store:
         """Remove a repo: at once by a rename, then from the disk. Content stays: other repos may hold it."""
         with self.changing(repo):
             self._discard(repo)
+            self.moves.forget(repo.kind, repo.id)
 
     def _discard(self, repo: Repo) -> None:
         gone = self.temporary / secrets.token_hex(12)

@@ -18,6 +18,7 @@ from ytaudio.localhub.errors import (
     HubError,
     bad_request,
     forbidden,
+    moved,
     repo_not_found,
     unauthenticated,
     wrong_token,
@@ -122,8 +123,14 @@ class Call:
         return seen
 
     def repo(self, *, write: bool = False) -> Repo:
-        """The repo the path names; 403 when it is to be changed and is not the visitor's."""
-        repo = self.find(self.kind, f"{self.path['namespace']}/{self.path['name']}")
+        """The repo the path names; 307 when it moved, 403 when it is to be changed and is not the visitor's."""
+        repo_id = f"{self.path['namespace']}/{self.path['name']}"
+        new_id = self.store.moves.new_id(self.kind, repo_id)
+        path, query = self.request.url.path, self.request.url.query
+        if new_id and f"/{repo_id}" in path and not self.store.find(self.kind, repo_id):
+            self.find(self.kind, new_id)  # a private one of somebody else is missing under its old id too
+            raise moved(path.replace(f"/{repo_id}", f"/{new_id}", 1) + (f"?{query}" if query else ""))
+        repo = self.find(self.kind, repo_id)
         if write and not self.accounts.may_write(self.signed_in(), repo.namespace):
             raise forbidden(f"You do not have the rights to write to {repo.id}.")
         return repo
