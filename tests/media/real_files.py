@@ -26,6 +26,11 @@ KINDS = {
     "flac": ("flac", "flac", RATE, {}),
     "wav": ("wav", "pcm_s16le", RATE, {}),
 }
+# files that do not tell their length
+MUTE_OF_LENGTH = {
+    "live.webm": ("webm", "libopus", 48_000, {"live": "1"}),
+    "plain.mp3": ("mp3", "libmp3lame", RATE, {"write_xing": "0"}),
+}
 FAST = {"libopus": {"compression_level": "0"}, "libmp3lame": {"compression_level": "9"}, "aac": {"aac_coder": "fast"}}
 
 
@@ -42,7 +47,7 @@ def source() -> np.ndarray:
 @cache
 def encoded(kind: str) -> bytes:
     """The sound as a file of this kind."""
-    muxer, codec, rate, options = KINDS[kind]
+    muxer, codec, rate, options = (KINDS | MUTE_OF_LENGTH)[kind]
     with (
         tempfile.NamedTemporaryFile() as target,  # by its name: some muxers read again what they have written
         av.open(target.name, "w", format=muxer, options=options) as file,

@@ -49,6 +49,24 @@ def test_a_window_of_any_real_file_is_the_right_stretch_of_its_sound(kind, site)
         assert rest.size == pytest.approx(3.0 * 16_000, abs=800), "the last window is as long as the media"
 
 
+@pytest.mark.parametrize("told_s", [600.0, 1e9, 5.0, 0.0])
+@pytest.mark.parametrize("kind", ["webm", "bare.mp4", "m4a", "mp3", "ogg"])
+def test_a_file_tells_its_length_whatever_the_page_says(kind, told_s, site):
+    with open_media(direct(site.add_file(kind, real_files.encoded(kind)), told_s)) as reader:
+        assert reader.duration_s == pytest.approx(real_files.SECONDS, abs=0.05)
+        assert reader.window(Window(50.0, 5.0)).shape == (80_000,)
+
+
+def test_a_file_that_does_not_tell_its_length(site):
+    with open_media(direct(site.add_file("live", real_files.encoded("live.webm")))) as reader:
+        assert reader.duration_s is None
+    plain = site.add_file("plain", real_files.encoded("plain.mp3"))
+    with open_media(direct(plain, 61.0)) as reader:
+        assert reader.duration_s == 61.0, "a guess from the bit rate came before the page's word"
+    with open_media(direct(plain, 0.0)) as reader:
+        assert reader.duration_s == pytest.approx(real_files.SECONDS, abs=0.5)
+
+
 @pytest.mark.parametrize("kind", ["bare.mp4", "dash.mp4"])
 def test_fragments_are_found_by_the_table_at_the_end(kind, site):
     data = real_files.encoded(kind)

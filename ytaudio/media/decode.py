@@ -22,6 +22,7 @@ SAMPLING_RATE = 16_000  # Hz
 MARGIN_S = 0.1  # read more on both sides, for the resampler's filter
 WARM_UP_S = 0.3  # decoded before that, for the codec's memory (Opus asks for 80 ms, MP3 for its bit reservoir)
 _GAP_S = 0.05  # a smaller disagreement of time stamps is rounding, not a gap
+_UNMEASURED = ("mp3", "aac")  # formats that, without a table in front, have their length guessed from the bit rate
 _MANY_ENTRIES = 50_000  # an index of every sample; the stream's bit rate plans as well
 
 
@@ -83,7 +84,10 @@ class Reader:
 
     @property
     def duration_s(self) -> float | None:
-        """The length in seconds that the file tells of itself; None where it tells none."""
+        """The length in seconds that the file tells of itself, however long the page says it is; None if it does not.
+
+        Where the file only lets it be guessed, the page's word goes first.
+        """
         return self._duration_s
 
     def window(self, window: WindowLike) -> np.ndarray | Failure:
@@ -156,7 +160,7 @@ class Reader:
             self._ranges.expect(*planned)
         if first_s > 0:  # a seek to 0 would lose what Opus brings a few milliseconds before it
             self._container.seek(int((first_s + self._origin_s) / self._tick_s), stream=self._stream)
-        length_s = self._media.duration_s or self.duration_s
+        length_s = self.duration_s or self._media.duration_s
         if self._ranges and not planned and self._ranges.size and length_s:
             place = self._ranges.tell()
             self._ranges.expect(place, place + int(1.1 * (last_s - first_s) * self._ranges.size / length_s) + 32_768)
@@ -183,6 +187,8 @@ class Reader:
     def _measure(self) -> float | None:
         """The length in seconds from the header, or from the last fragment where the header knows only the first."""
         told_s = self._container.duration / av.time_base if self._container.duration else None
+        if self._container.format.name in _UNMEASURED and not len(self._stream.index_entries):
+            return self._media.duration_s or told_s
         if not (entries := self._entries()):
             return told_s
         self._fresh = False
