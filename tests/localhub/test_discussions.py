@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from huggingface_hub import CommitOperationAdd
 from huggingface_hub.errors import HfHubHTTPError
 
 
@@ -65,3 +66,29 @@ def test_discussions(alice, bob, repo, web):
     with pytest.raises(HfHubHTTPError) as missing:
         alice.get_discussion_details(repo, 99)
     assert missing.value.response.status_code == 404
+
+
+def test_a_reader_can_propose_and_not_merge(alice, bob, anonymous, repo):
+    files = [CommitOperationAdd("model.bin", b"large"), CommitOperationAdd("notes.txt", b"small")]
+    for visitor in (bob, anonymous):
+        with pytest.raises(HfHubHTTPError):
+            visitor.create_commit(repo, files, commit_message="not mine")
+    with pytest.raises(HfHubHTTPError):
+        anonymous.create_commit(repo, files, commit_message="nobody's", create_pr=True)
+    made = bob.create_commit(repo, files, commit_message="mine", create_pr=True)
+    upload(bob, repo, "more.txt", "more", revision=made.pr_revision)
+    assert {"model.bin", "notes.txt", "more.txt"} <= set(bob.list_repo_files(repo, revision=made.pr_revision))
+    assert alice.list_repo_files(repo) == [".gitattributes"]
+    draft = bob.create_pull_request(repo, title="a draft")
+    upload(bob, repo, "draft.txt", "d", revision=draft.git_reference)
+    alices = alice.create_pull_request(repo, title="alice's")
+    for revision in (alices.git_reference, "main", "refs/pr/99"):
+        with pytest.raises(HfHubHTTPError):
+            upload(bob, repo, "x.txt", "x", revision=revision)
+    with pytest.raises(HfHubHTTPError):
+        bob.merge_pull_request(repo, made.pr_num)
+    alice.merge_pull_request(repo, made.pr_num)
+    assert "more.txt" in alice.list_repo_files(repo)
+    alice.update_repo_settings(repo, private=True)
+    with pytest.raises(HfHubHTTPError):
+        upload(bob, repo, "x.txt", "x", create_pr=True)

@@ -221,3 +221,17 @@ def test_cards_are_checked_and_pushed(alice, own_hub, repo, hub):
     assert ModelCard.load(name).data.license == "mit"
     metadata_update(name, {"pipeline_tag": "audio-classification"})
     assert HfApi().model_info(name).pipeline_tag == "audio-classification"
+
+
+def test_a_branch_is_not_the_folder_of_another(alice, repo):
+    alice.create_branch(repo, branch="feature")
+    alice.create_branch(repo, branch="features/x")
+    alice.create_tag(repo, tag="feature/y")
+    for name in ("feature/y", "features"):
+        with pytest.raises(HfHubHTTPError) as refused:
+            alice.create_branch(repo, branch=name)
+        assert refused.value.response.status_code == 409
+    with pytest.raises(HfHubHTTPError) as refused:
+        alice.create_tag(repo, tag="feature")
+    assert refused.value.response.status_code == 409
+    assert {b.name for b in alice.list_repo_refs(repo).branches} == {"main", "feature", "features/x"}

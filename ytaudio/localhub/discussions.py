@@ -105,7 +105,7 @@ def create(call: Call) -> Response:
     """POST .../discussions: open a discussion, or a pull request against main."""
     request, user = call.json(), call.signed_in()
     pull = bool(request.get("pullRequest"))
-    repo = call.repo(write=pull)
+    repo = call.repo()
     title, description = str(request.get("title") or "").strip(), str(request.get("description") or "")
     if not title:
         raise bad_request("A discussion needs a title.")

@@ -37,7 +37,7 @@ _TEXT_MAX = 1 << 20  # bytes of a .gitattributes or .gitignore that is read
 
 def preupload(call: Call) -> Response:
     """POST .../preupload/{revision}: how each file is to be sent, and what is there already."""
-    repo = call.repo(write=True)
+    repo = _changeable(call)
     files = repo.tree(repo.resolve(call.revision()))
     request = call.json()
     patterns = large.large_patterns(_text(call.store.objects, files, ".gitattributes"))
@@ -54,6 +54,17 @@ def preupload(call: Call) -> Response:
         oid = there.etag if there and there.lfs == (mode == "lfs") else None
         answers.append({"path": path, "uploadMode": mode, "shouldIgnore": large.is_ignored(path, ignore), "oid": oid})
     return answer({"files": answers, "commitOid": repo.resolve(call.revision()).id})
+
+
+def _changeable(call: Call) -> Repo:
+    """The repo a commit is for: whoever may read it may open a pull request, and add to their own."""
+    user, repo = call.signed_in(), call.repo()
+    number = call.revision().removeprefix("refs/pr/")
+    if call.flag("create_pr"):
+        return repo
+    if number != call.revision() and discussions.load(repo, number)["author"]["name"] == user:
+        return repo
+    return call.repo(write=True)
 
 
 def _text(objects: Objects, files: Tree, path: str) -> str:
@@ -74,7 +85,7 @@ def _announced(item: Any) -> tuple[str, int, bytes]:
 
 async def commit(call: Call) -> Response:
     """POST .../commit/{revision}: the lines of a commit (ndjson), added to the branch as a whole or not at all."""
-    repo = await run_in_threadpool(call.repo, write=True)
+    repo = await run_in_threadpool(_changeable, call)
     header, operations = await _read_commit(call, repo)
     if header is None:
         raise bad_request("A commit needs a header line.")
@@ -205,10 +216,18 @@ def create_branch(call: Call) -> Response:
         refs = repo.refs()
         if name in refs["heads"] and not request.get("overwrite"):
             raise HubError(409, f"Reference already exists: refs/heads/{name}")
+        _check_no_folder(refs["heads"], name)
         start = repo.resolve(str(request.get("startingPoint") or MAIN))
         refs["heads"][name] = start.id
         repo.save_refs(refs)
     return answer({"commitOid": start.id})
+
+
+def _check_no_folder(known: dict[str, str], name: str) -> None:
+    """409 where Git, which keeps a ref as a file, would need a file and a folder of the same name."""
+    for other in known:
+        if other.startswith(f"{name}/") or name.startswith(f"{other}/"):
+            raise HubError(409, f"{name!r} cannot be created: {other!r} exists.")
 
 
 def delete_branch(call: Call) -> Response:
@@ -226,6 +245,7 @@ def create_tag(call: Call) -> Response:
         refs = repo.refs()
         if name in refs["tags"]:
             raise HubError(409, f"Reference already exists: refs/tags/{name}")
+        _check_no_folder(refs["tags"], name)
         refs["tags"][name] = repo.resolve(call.revision()).id
         repo.save_refs(refs)
     return answer({"name": name, "ref": f"refs/tags/{name}", "targetCommit": refs["tags"][name]})
