@@ -21,6 +21,7 @@ from .ranges import RangeFile, StreamError
 SAMPLING_RATE = 16_000  # Hz
 MARGIN_S = 0.1  # read more on both sides, for the resampler's filter
 WARM_UP_S = 0.3  # decoded before that, for the codec's memory (Opus asks for 80 ms, MP3 for its bit reservoir)
+_OPUS_GRID_S = 0.0025  # every packet of Opus is a multiple of this long (RFC 6716)
 _GAP_S = 0.05  # a smaller disagreement of time stamps is rounding, not a gap
 _UNMEASURED = ("mp3", "aac")  # formats that, without a table in front, have their length guessed from the bit rate
 _MANY_ENTRIES = 50_000  # an index of every sample; the stream's bit rate plans as well
@@ -71,6 +72,10 @@ class Reader:
                 stream.discard = av.stream.Discard.all
         # a file may begin late by its own clock; Opus begins a few milliseconds early, and those are not heard
         self._origin_s = max(0.0, (audio.start_time or 0) * self._tick_s)
+        head = audio.codec_context.extradata or b""
+        rounded = audio.codec_context.name.endswith("opus") and self._tick_s > 1e-4 and not self._origin_s
+        # Matroska rounds times to milliseconds; the pre-skip of Opus (RFC 7845) says where its packets really begin
+        self._pre_skip_s = int.from_bytes(head[10:12], "little") / 48_000 if rounded and len(head) >= 12 else None
 
     @property
     def bytes_read(self) -> int:
@@ -139,7 +144,7 @@ class Reader:
                 rate = frame.sample_rate
                 wanted = round(end_s * rate) - round(begin_s * rate)
                 heard = np.zeros(wanted, dtype=np.float32)
-            place = round((float(frame.pts or 0) * self._tick_s - self._origin_s) * rate) - round(begin_s * rate)
+            place = round((self._begins_s(frame) - self._origin_s) * rate) - round(begin_s * rate)
             if cursor is None and place + frame.samples <= 0 < begin_s:
                 continue  # warming up; a decoder's very first frame may be cut and its time stamp rounded
             if cursor is None or abs(place - cursor) > _GAP_S * rate:
@@ -153,6 +158,15 @@ class Reader:
             if cursor >= wanted:
                 break
         return rate, heard[:filled]
+
+    def _begins_s(self, frame: av.AudioFrame) -> float:
+        """Where a frame begins by the file's clock, in seconds, without the clock's rounding where that is known."""
+        told_s = float(frame.pts or 0) * self._tick_s
+        if self._pre_skip_s is None:
+            return told_s
+        # a frame may lack its beginning, which the decoder cut off, so its end is what lies on the grid
+        before_s = frame.samples / frame.sample_rate + self._pre_skip_s
+        return round((told_s + before_s) / _OPUS_GRID_S) * _OPUS_GRID_S - before_s
 
     def _seek(self, first_s: float, last_s: float) -> None:
         planned = self._index.range(first_s, last_s) if self._index else None
