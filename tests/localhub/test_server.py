@@ -135,6 +135,8 @@ def test_what_cannot_be_served_is_said_in_one_sentence(tmp_path):
         LocalHub(tmp_path / "file" / "hub")
     with pytest.raises(LocalHubError, match="cannot be a user's name"):
         LocalHub(tmp_path / "c", users={"hf_x": "../up"})
+    with pytest.raises(LocalHubError, match="choose another"):
+        LocalHub(tmp_path / "c", users={"hf_x": "ann", "hf_y": "Ann"})
 
 
 def test_serve_prints_what_a_shell_needs(tmp_path):

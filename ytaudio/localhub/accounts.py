@@ -38,6 +38,11 @@ class Accounts:
         for name in tokens.values():
             if not is_namespace(name):
                 raise LocalHubError(f"{name!r} cannot be a user's name: use letters, digits, '-', '_' and '.'.")
+        for name in (users or {}).values():
+            if any(other != name and other.casefold() == name.casefold() for other in tokens.values()):
+                raise LocalHubError(
+                    f"{name!r} cannot be a user's name beside one that differs by case: choose another."
+                )
         self.token: str = next(iter(users or tokens))
         self.user: str = tokens[self.token]
         if json.dumps(self._data) != before:
@@ -64,7 +69,7 @@ class Accounts:
     def spelled(self, name: str) -> str | None:
         """The user or organisation whose name is this one but for upper and lower case; None when there is none."""
         known = [*self._data["tokens"].values(), *self._data["organizations"]]
-        return next((other for other in known if other.casefold() == name.casefold()), None)
+        return name if name in known else next((other for other in known if other.casefold() == name.casefold()), None)
 
     def user_of(self, token: str) -> str | None:
         """The user a token belongs to; None for an unknown one."""
