@@ -22,6 +22,7 @@ KINDS = {
     "front.m4a": ("ipod", "aac", RATE, {"movflags": "faststart"}),
     "film.mp4": ("mp4", "aac", RATE, {}),
     "mp3": ("mp3", "libmp3lame", RATE, {}),
+    "vbr.mp3": ("mp3", "libmp3lame", RATE, {}),
     "ogg": ("ogg", "libopus", 48_000, {}),
     "flac": ("flac", "flac", RATE, {}),
     "wav": ("wav", "pcm_s16le", RATE, {}),
@@ -31,6 +32,8 @@ MUTE_OF_LENGTH = {
     "live.webm": ("webm", "libopus", 48_000, {"live": "1"}),
     "plain.mp3": ("mp3", "libmp3lame", RATE, {"write_xing": "0"}),
 }
+# options of the encoder, by kind or codec
+ENCODING = {"vbr.mp3": {"flags": "+qscale", "global_quality": "590", "compression_level": "9"}}
 FAST = {"libopus": {"compression_level": "0"}, "libmp3lame": {"compression_level": "9"}, "aac": {"aac_coder": "fast"}}
 
 
@@ -53,7 +56,7 @@ def encoded(kind: str) -> bytes:
         av.open(target.name, "w", format=muxer, options=options) as file,
     ):
         stream = file.add_stream(codec, rate=rate, layout="stereo")
-        stream.codec_context.options = FAST.get(codec, {})
+        stream.codec_context.options = ENCODING.get(kind, FAST.get(codec, {}))
         resampler = av.AudioResampler(stream.codec_context.format, "stereo", rate, frame_size=stream.frame_size or 4096)
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(source()), "fltp", "stereo")
         frame.sample_rate, frame.pts = RATE, 0

@@ -12,6 +12,7 @@ from media import real_files
 from ytaudio.catalog import Video
 from ytaudio.clips import Window
 from ytaudio.media import Failure, Media, Reason, local_file, locate, open_media, read_window
+from ytaudio.media.mp3 import COUNTED_BYTES
 from ytaudio.testing import make_videos
 
 (WEBM,) = make_videos(("history",), 1, seed=21, mp4=0.0)
@@ -48,6 +49,27 @@ def test_a_window_of_any_real_file_is_the_right_stretch_of_its_sound(kind, site)
             assert np.std(heard) == pytest.approx(np.std(truth), rel=0.2), "mono is not the mean of the channels"
         rest = reader.window(Window(57.0, 10.0))
         assert rest.size == pytest.approx(3.0 * 16_000, abs=800), "the last window is as long as the media"
+
+
+@pytest.mark.parametrize("kind", ["mp3", "plain.mp3", "vbr.mp3"])
+def test_an_mp3_is_aligned_to_the_sample_wherever_it_is_read(kind, site):
+    data = real_files.encoded(kind)
+    with av.open(io.BytesIO(data)) as file:
+        frames = [frame.to_ndarray().mean(axis=0) for frame in file.decode(audio=0)]
+    whole = soxr.resample(np.concatenate(frames), real_files.RATE, 16_000)
+    with open_media(direct(site.add_file(kind, data))) as reader:
+        for start_s in (51.0, 2.0, 17.0, 33.0, 44.5):
+            assert lag_s(reader.window(Window(start_s, 4.0)), whole, round(start_s * 16_000)) == 0.0
+        assert reader.bytes_read <= len(data), "what varies in rate is counted through once"
+
+
+def test_a_large_mp3_of_varying_rate_is_not_read_through(site):
+    data = real_files.encoded("vbr.mp3")
+    sound = data[data.index(b"Xing") + 2_000 :]
+    url = site.add_file("large.mp3", data + sound * (COUNTED_BYTES // len(sound)))
+    with open_media(direct(url, 0.0)) as reader:
+        assert reader.window(Window(30.0, 4.0)).shape == (64_000,)
+        assert reader.bytes_read < 1 << 20
 
 
 @pytest.mark.parametrize("told_s", [600.0, 1e9, 5.0, 0.0])

@@ -16,6 +16,7 @@ from .access import Access, remembered, youtube_dl
 from .failures import explain
 from .fragments import Fragments, Index, find_fragments
 from .kinds import Failure, Media, Reason
+from .mp3 import COUNTED_BYTES, Pace, find_pace
 from .ranges import RangeFile, StreamError
 
 SAMPLING_RATE = 16_000  # Hz
@@ -46,8 +47,13 @@ class Reader:
         self._media, self._source = media, source
         self._ranges = source if isinstance(source, RangeFile) else None
         self._fragments = find_fragments(self._ranges) if self._ranges else Fragments()
+        self._pace: Pace | None = None
         self._open()
         self._fresh = True
+        if self._container.format.name == "mp3":
+            self._fresh, self._pace = False, find_pace(self._container, self._stream, self._source)
+            if self._ranges and self._counted:
+                self._ranges.keep_all = True
         self._duration_s = self._measure()
         self._index = self._read_index() if self._ranges else None
         if self._ranges and self._ranges.failure:
@@ -57,8 +63,8 @@ class Reader:
     def _open(self) -> None:
         """Open the file at its beginning; the header's bytes are fetched the first time only."""
         self._source.seek(0)
-        # without "fastseek" an MP3 of variable rate would be read from its beginning to each window
-        options = {"fflags": "fastseek"}
+        # without "fastseek" an MP3 is read from its beginning to each window
+        options = {} if self._counted else {"fflags": "fastseek"}
         if self._fragments.tracks:
             options["use_mfra_for"] = "pts"
         self._container: InputContainer = av.open(self._source, mode="r", options=options, metadata_errors="ignore")
@@ -76,6 +82,12 @@ class Reader:
         rounded = audio.codec_context.name.endswith("opus") and self._tick_s > 1e-4 and not self._origin_s
         # Matroska rounds times to milliseconds; the pre-skip of Opus (RFC 7845) says where its packets really begin
         self._pre_skip_s = int.from_bytes(head[10:12], "little") / 48_000 if rounded and len(head) >= 12 else None
+
+    @property
+    def _counted(self) -> bool:
+        """Whether packets are counted from the beginning: an MP3 of varying rate, if it is small or on this machine."""
+        varying = self._pace is not None and not self._pace.steady
+        return varying and (not self._ranges or (self._ranges.size or COUNTED_BYTES) <= COUNTED_BYTES)
 
     @property
     def bytes_read(self) -> int:
@@ -187,6 +199,8 @@ class Reader:
         """
         good, broken = 0, None
         for packet in self._container.demux(self._stream):
+            if self._pace:
+                self._pace.correct(packet)
             if packet.pts is not None and packet.pts * self._tick_s - self._origin_s < from_s:
                 continue
             try:

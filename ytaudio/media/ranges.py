@@ -54,6 +54,7 @@ class RangeFile:
         self._step = TOP_UP_BYTES
         self._left = CAP_BYTES
         self._opening = True
+        self.keep_all = False  # for a file that each window reads from its beginning
         self.size: int | None = None  # bytes, known from the first answer on
         self.requests = 0
         self.bytes_read = 0
@@ -109,7 +110,7 @@ class RangeFile:
             raise StreamError(Reason.UNSUPPORTED, f"one window would need more than {CAP_BYTES >> 20} MB of the file")
         stop = min(stop, start + LONGEST_BYTES)
         self._left -= stop - start
-        span = _Span(start, self._patiently(start, stop), self._opening)
+        span = _Span(start, self._patiently(start, stop), self._opening or self.keep_all)
         self._spans.append(span)
         return span
 
