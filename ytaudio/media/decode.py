@@ -50,12 +50,12 @@ class Reader:
         self._pace: Pace | None = None
         self._open()
         self._fresh = True
+        self._duration_s = self._measure()
+        self._index = self._read_index() if self._ranges else None
         if self._container.format.name == "mp3":
             self._fresh, self._pace = False, find_pace(self._container, self._stream, self._source)
             if self._ranges and self._counted:
                 self._ranges.keep_all = True
-        self._duration_s = self._measure()
-        self._index = self._read_index() if self._ranges else None
         if self._ranges and self._ranges.failure:
             self.close()
             raise self._ranges.failure
