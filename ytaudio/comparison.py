@@ -41,10 +41,10 @@ class Comparison:
         if not self.told:
             if low > 0 or high < 0:
                 test += ", which such an interval of few videos does not outweigh"
+            span = f"{round(100 * low):+d} to {round(100 * high):+d}"
             return (
                 f"No difference between {self.a.model_id} and {self.b.model_id} can be told from {self.a.videos} "
-                f"videos: {points:+.0f} points of accuracy, 95 % interval {100 * low:+.0f} to {100 * high:+.0f}, "
-                f"{test}."
+                f"videos: {round(points):+d} points of accuracy, 95 % interval {span}, {test}."
             )
         better, worse = self.a, self.b
         if points < 0:

@@ -85,7 +85,7 @@ def made_up_site(per_category: int) -> tuple[list[SiteVideo], list[SiteVideo]]:
     The videos that are visited first have 11 hours, are private and are removed, so that everybody meets them.
     """
     spare = per_category + max(2, per_category // 6)
-    made = make_videos(CATEGORIES, spare, channels_per_category=max(6, per_category // 2), seed=7)
+    made = make_videos(CATEGORIES, spare, channels_per_category=max(6, per_category * 5 // 6), seed=7)
     order = visiting_order([Video(v.id, "", v.title, "", v.category) for v in made], Settings().seed)
     long, private, removed = (order[category][0].id for category in CATEGORIES[:3])
     videos = {video.id: video for video in made}
@@ -167,7 +167,7 @@ def _steps(
     data = f"--dataset_name {dataset}"
     session.do(
         f"{LAUNCH} {recipes}/finetune.py {recipes}/spectrogram_cnn.yaml {data} --output_dir cnn {publish} {cnn}"
-        " --num_train_epochs 5 --per_device_train_batch_size 8"
+        " --num_train_epochs 6 --per_device_train_batch_size 8"
     )
     session.title("A small wav2vec2 with RANDOM weights: the real recipe, but nothing pretrained can be had offline")
     session.do("python -m ytaudio.testing.models small-random-wav2vec2")

@@ -28,7 +28,7 @@ def render(category: str, seed: int, channel_id: str, samples: int = LOOP_SAMPLE
     sound = _level(SOUNDS[category](character, detail, length), 0.0)
     others = [name for name in SOUNDS if name != category]
     background = SOUNDS[others[character.integers(len(others))]](character, detail, length // 2 + 1)
-    sound += np.tile(_level(background, character.uniform(-18.0, -8.0)), 2)[:length]
+    sound += np.tile(_level(background, character.uniform(-24.0, -13.0)), 2)[:length]
     sound = _channel(sound, channel_id, detail)
     ramp = np.linspace(0.0, 1.0, _FADE, dtype=np.float32)
     sound[:_FADE] = sound[:_FADE] * ramp + sound[samples:] * (1.0 - ramp)
@@ -47,10 +47,10 @@ def _channel(sound: np.ndarray, channel_id: str, detail: np.random.Generator) ->
     rng = np.random.default_rng([zlib.crc32(channel_id.encode()), 3])
     # the equalisation is drawn on a coarse grid and interpolated: smooth, and cheap for any length
     grid = np.geomspace(20.0, RATE / 2, 64)
-    gain_db = rng.uniform(-3.5, 3.5) * np.log2(grid / 800.0)
+    gain_db = rng.uniform(-2.5, 2.5) * np.log2(grid / 800.0)
     for _ in range(2):
         centre, width = np.exp(rng.uniform(np.log(150.0), np.log(8000.0))), rng.uniform(0.4, 1.2)
-        gain_db += rng.uniform(-12.0, 12.0) * np.exp(-(np.log2(grid / centre) ** 2) / (2 * width**2))
+        gain_db += rng.uniform(-9.0, 9.0) * np.exp(-(np.log2(grid / centre) ** 2) / (2 * width**2))
     smooth = (2**a * 3**b * 5**c for a in range(6, 30) for b in range(3) for c in range(4))
     length = min(n for n in smooth if n >= sound.size)  # a Fourier transform of small factors is several times faster
     spectrum = np.fft.rfft(sound, length)
