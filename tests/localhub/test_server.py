@@ -18,7 +18,8 @@ from huggingface_hub import HfApi
 from ytaudio.localhub import LocalHub, LocalHubError, serve
 
 SERVE = (
-    "import sys; from ytaudio.localhub import serve; "
+    "import signal, sys; from ytaudio.localhub import serve; "
+    "signal.signal(signal.SIGINT, signal.default_int_handler); "  # a background shell starts its children without it
     "serve(sys.argv[1], host=sys.argv[2], port=int(sys.argv[3]), users=sys.argv[4:])"
 )
 
