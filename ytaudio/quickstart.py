@@ -173,7 +173,8 @@ def _steps(
     session.do("python -m ytaudio.testing.models small-random-wav2vec2")
     session.do(
         f"{LAUNCH} {recipes}/finetune.py {recipes}/wav2vec2.yaml {data} --output_dir wav2vec2 {publish} {wav2vec2}"
-        " --model_name_or_path small-random-wav2vec2 --num_train_epochs 2 --learning_rate 1e-3 --freeze none"
+        " --model_name_or_path small-random-wav2vec2 --freeze none --learning_rate 1e-3"
+        " --num_train_epochs 2 --crop_seconds 3"
     )
     session.title("Both on the same test videos, which neither has met")
     session.do(f"ytaudio compare {cnn} {wav2vec2}")
