@@ -7,6 +7,10 @@ import numpy as np
 import pytest
 from huggingface_hub import HfApi, HfFileSystem
 
+from ytaudio.testing.models import tiny_wav2vec2
+
+LABELS = ("food", "travel")
+
 
 @pytest.fixture(scope="module")
 def sounds(hub) -> tuple[str, str, str]:
@@ -88,31 +92,11 @@ def test_hf_paths(sounds):
     assert "notes/n.txt" not in HfApi().list_repo_files(name, repo_type="dataset")
 
 
-def tiny_classifier():
-    from transformers import Wav2Vec2Config, Wav2Vec2ForSequenceClassification
-
-    config = Wav2Vec2Config(
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=16,
-        conv_dim=(8, 8),
-        conv_stride=(5, 4),
-        conv_kernel=(10, 8),
-        num_conv_pos_embeddings=4,
-        num_conv_pos_embedding_groups=2,
-        classifier_proj_size=8,
-        label2id={"food": 0, "travel": 1},
-        id2label={0: "food", 1: "travel"},
-    )
-    return Wav2Vec2ForSequenceClassification(config)
-
-
 def test_a_model_goes_up_and_comes_back(hub):
     import torch
     from transformers import AutoFeatureExtractor, AutoModelForAudioClassification, Wav2Vec2FeatureExtractor, pipeline
 
-    model, name = tiny_classifier().eval(), f"{hub.user}/tiny"
+    model, name = tiny_wav2vec2(labels=LABELS), f"{hub.user}/tiny"
     model.push_to_hub("tiny", private=True)
     Wav2Vec2FeatureExtractor().push_to_hub("tiny")
     again = AutoModelForAudioClassification.from_pretrained(name)
@@ -132,12 +116,14 @@ def test_trainer_pushes(hub, tmp_path):
     from datasets import Dataset
     from transformers import AutoModelForAudioClassification, Trainer, TrainingArguments
 
-    rows = [{"input_values": np.zeros(2000, np.float32), "labels": i % 2} for i in range(2)]
+    rows = [{"input_values": np.zeros(16_000, np.float32), "labels": i % 2} for i in range(2)]
     settings = TrainingArguments(
         tmp_path / "trained", max_steps=1, push_to_hub=True, hub_strategy="every_save", save_steps=1, report_to=[],
         hub_private_repo=True, use_cpu=True, per_device_train_batch_size=2,
     )  # fmt: skip
-    trainer = Trainer(tiny_classifier(), settings, train_dataset=Dataset.from_list(rows).with_format("torch"))
+    trainer = Trainer(
+        tiny_wav2vec2(labels=LABELS), settings, train_dataset=Dataset.from_list(rows).with_format("torch")
+    )
     trainer.train()
     trainer.push_to_hub(commit_message="done")
     name = f"{hub.user}/trained"
