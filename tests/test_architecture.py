@@ -12,8 +12,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ytaudio"
 ROOMS = (
-    *("errors", "catalog", "media", "clips", "ledger", "collect", "engine", "splits", "assemble"),
-    *("models", "hub_errors", "arguments", "checkpoints", "training_data", "runs"),
+    *("errors", "catalog", "media", "clips", "fingerprints", "ledger", "manners", "collect", "shares", "engine"),
+    *("splits", "assemble", "links", "models", "hub_errors", "sources", "arguments", "checkpoints", "training_data"),
+    "runs",
     *("training", "intervals", "metric", "scores", "floors", "comparison", "evaluation", "classify", "plots", "cards"),
     *("packing", "hub", "localhub", "testing", "progress", "printing", "quickstart", "space", "cli"),
 )

@@ -2,10 +2,11 @@ import pytest
 
 from ytaudio import media
 from ytaudio.catalog import Video
-from ytaudio.collect import collect, merge, task_folder
+from ytaudio.collect import collect
 from ytaudio.engine import Job, collect_on, share
 from ytaudio.errors import UserError
 from ytaudio.ledger import Settings, open_ledger, read_ledger
+from ytaudio.shares import merge, task_folder
 from ytaudio.testing import MediaSite, make_videos, with_states
 
 SETTINGS = Settings(clips_per_video=1, clip_seconds=2.0, seed=0)

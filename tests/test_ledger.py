@@ -1,12 +1,13 @@
 import fcntl
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ytaudio.ledger import ClipRecord, CollectError, Outcome, Settings, open_ledger, read_ledger
-from ytaudio.media import Failure, Reason
+from ytaudio.media import VERSION, Failure, Reason
 
 SETTINGS = Settings(clips_per_video=2, clip_seconds=2.0, seed=0)
 
@@ -48,7 +49,14 @@ def test_a_ledger_cut_anywhere_keeps_its_whole_lines_and_can_be_written_on(tmp_p
 def test_permanent_failures_and_clips_are_settled_and_temporary_ones_are_not():
     assert outcome().settled
     for reason in Reason:
-        assert outcome(failure=Failure("abc", reason, "")).settled == (reason.kind == "permanent")
+        failed = replace(outcome(failure=Failure("abc", reason, "")), read_with=VERSION)
+        assert failed.settled is (reason.kind == "permanent")
+
+
+@pytest.mark.parametrize("reason", [Reason.NO_AUDIO, Reason.UNSUPPORTED])
+def test_what_yt_dlp_could_not_read_is_tried_again_after_its_upgrade(reason):
+    assert not replace(outcome(failure=Failure("abc", reason, "")), read_with="2020.1.1").settled
+    assert replace(outcome(failure=Failure("abc", Reason.REMOVED, "")), read_with="2020.1.1").settled
 
 
 def test_changed_settings_are_refused_by_name(tmp_path):

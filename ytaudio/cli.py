@@ -98,8 +98,9 @@ def _collect(
     from functools import partial
 
     from ytaudio import media
-    from ytaudio.collect import collect, merge
+    from ytaudio.collect import collect
     from ytaudio.progress import collecting
+    from ytaudio.shares import merge
 
     try:
         merge(ledger.path.parent, ledger, settings)

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import shutil
 import threading
 import time
 from collections import deque
@@ -15,13 +14,12 @@ from typing import Any
 from ytaudio import clips, media
 from ytaudio.catalog import Video
 from ytaudio.clips import Clip, spread_windows
-from ytaudio.errors import UserError
-from ytaudio.ledger import LEDGER, ClipRecord, Ledger, Outcome, Settings, read_ledger
+from ytaudio.ledger import ClipRecord, Ledger, Outcome, Settings
 from ytaudio.media import Failure, Media, Reason
 
 Locate = Callable[[Video], Media | Failure]
 
-CLIPS, TASKS = "clips", "tasks"
+CLIPS = "clips"
 WALL_PAUSES_S = (30.0, 60.0, 120.0, 240.0)  # what follows each wall in a row; one more wall ends the run
 
 
@@ -65,7 +63,7 @@ def collect_video(
     Stream addresses expire while a video waits its turn, so a stream that fails is located once more.
     """
     began = time.monotonic()
-    blank = Outcome(video.id, video.category, video.url, video.title, "", 0.0, (), None, 0, 0.0)
+    blank = Outcome(video.id, video.category, video.url, video.title, "", 0.0, (), None, 0, 0.0, media.VERSION)
     outcome = blank
     for _ in range(2):
         found = locate(video)
@@ -228,33 +226,3 @@ def _tally(progress: Progress, outcome: Outcome) -> None:
         progress.good[outcome.category] += 1
     else:
         progress.failed += 1
-
-
-def task_folder(folder: Path, rank: int) -> Path:
-    """Where task `rank` keeps its own ledger and clips."""
-    return folder / TASKS / f"{rank:05d}"
-
-
-def merge(folder: Path, ledger: Ledger, settings: Settings) -> int:
-    """Move what the tasks of a run have done so far into the folder's own ledger and clips; returns the videos moved.
-
-    Safe to repeat at any time, and to be killed in: clips are moved before the line that speaks of them is written.
-    """
-    moved = 0
-    for task in sorted((folder / TASKS).glob("*")):
-        if not (task / LEDGER).is_file() or not (task / LEDGER).stat().st_size:
-            continue  # a task that has not begun
-        found, outcomes = read_ledger(task)
-        if found != settings:
-            raise UserError(f"{task} was collected with other settings: repeat those, or build into a new folder.")
-        for video_id, outcome in outcomes.items():
-            known = ledger.outcomes.get(video_id)
-            if known and known.settled:
-                continue
-            if outcome.clips and (task / CLIPS / video_id).is_dir():
-                (folder / CLIPS).mkdir(exist_ok=True)
-                shutil.rmtree(folder / CLIPS / video_id, ignore_errors=True)  # of a visit that was cut short
-                (task / CLIPS / video_id).rename(folder / CLIPS / video_id)
-            ledger.append(outcome)
-            moved += 1
-    return moved

@@ -12,9 +12,10 @@ from datatrove.pipeline.base import PipelineStep
 
 from ytaudio import media
 from ytaudio.catalog import Video
-from ytaudio.collect import collect, task_folder, visiting_order
+from ytaudio.collect import collect, visiting_order
 from ytaudio.errors import UserError
 from ytaudio.ledger import Settings, open_ledger
+from ytaudio.shares import task_folder
 
 LOGS = "engine_logs"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ytaudio.errors import UserError
-from ytaudio.media import Failure, Reason
+from ytaudio.media import VERSION, Failure, Reason
 
 LEDGER, LOCK = "ledger.jsonl", "lock"
 
@@ -26,6 +26,7 @@ class Settings:
     clips_per_video: int = 3
     clip_seconds: float = 10.0
     seed: int = 0  # of the order in which videos are visited
+    windows_of: str = ""  # the published dataset, "USER/NAME@commit", whose windows are read again; "" spreads them
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class ClipRecord:
     samples: int  # at 16 kHz
     dbfs: float  # RMS level
     sha256: str  # of the FLAC file
+    fingerprint: str = ""  # of the sound, as ytaudio.fingerprints writes it
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +56,19 @@ class Outcome:
     failure: Failure | None
     bytes_read: int
     seconds: float  # spent on it
+    read_with: str = ""  # yt-dlp's version
 
     @property
     def settled(self) -> bool:
-        """Whether a rerun leaves it alone: it has its clips, or never will."""
-        return self.failure is None or self.failure.reason.kind == "permanent"
+        """Whether a rerun leaves it alone: it has its clips, or never will.
+
+        What yt-dlp could not read is tried once more after each of its upgrades.
+        """
+        if self.failure is None:
+            return True
+        if self.failure.reason in (Reason.NO_AUDIO, Reason.UNSUPPORTED):
+            return self.read_with == VERSION
+        return self.failure.reason.kind == "permanent"
 
     def to_json(self) -> str:
         """One line of JSON, without its line break."""

@@ -1,12 +1,13 @@
 """The only room that knows yt-dlp and PyAV: a video to its stream, a window of the stream to a waveform."""
 
-from .access import Access
+from .access import VERSION, Access
 from .decode import Reader, open_media, read_window
 from .failures import classify
 from .kinds import Failure, Media, Reason
 from .locating import local_file, locate
 
 __all__ = [
+    "VERSION",
     "Access",
     "Failure",
     "Media",

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from yt_dlp import YoutubeDL
+from yt_dlp.version import __version__ as VERSION
+
+__all__ = ["VERSION", "Access", "remember", "remembered", "youtube_dl"]
 
 
 @dataclass(frozen=True, slots=True)

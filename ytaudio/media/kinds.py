@@ -28,6 +28,7 @@ class Reason(Enum):
     UNKNOWN = ("unknown", "temporary")
     RATE_LIMITED = ("rate_limited", "wall")
     BOT_CHECK = ("bot_check", "wall")
+    OFFLINE = ("offline", "wall")  # nothing answers: this machine has lost the network
 
     def __new__(cls, value: str, kind: str = "") -> "Reason":
         """A member whose value is its name in the ledger."""
@@ -61,6 +62,7 @@ class Failure:
     video_id: str
     reason: Reason
     detail: str  # the full text of the site or the library
+    retry_after_s: float = 0.0  # seconds the site asked to be left alone (Retry-After); 0 where it named none
 
 
 def plain_text(value: object) -> str:
