@@ -1,0 +1,54 @@
+"""What `ytaudio build` takes, a CSV here, one on Kaggle or a links-only dataset on a Hub, to one catalogue."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ytaudio.catalog import Catalog, read_catalog
+from ytaudio.clips import Window
+from ytaudio.ledger import Settings
+from ytaudio.links import Published
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A catalogue and, where it was published with them, the windows and splits that its videos must get again."""
+
+    catalog: Catalog
+    name: str  # for the report: the CSV's name, "kaggle:OWNER/NAME/FILE.csv@3" or "hub:USER/NAME@COMMIT"
+    published: Published | None = None
+    notes: tuple[str, ...] = ()  # sentences to print before the work begins
+
+    @property
+    def windows(self) -> Mapping[str, Sequence[Window]] | None:
+        """Video id to exactly the windows to read; None spreads them."""
+        return self.published.windows if self.published else None
+
+    @property
+    def sides(self) -> Mapping[str, str] | None:
+        """Video id to the split it is in; None splits anew."""
+        return self.published.sides if self.published else None
+
+    @property
+    def windows_of(self) -> str:
+        """The publication whose windows are read, "USER/NAME@COMMIT"; "" where there is none."""
+        return self.published.settings.windows_of if self.published else ""
+
+    def settings(self, asked: Settings) -> Settings:
+        """The settings to build with: the publication's own where there is one, else the ones asked for."""
+        return self.published.settings if self.published else asked
+
+
+def read_source(source: str, categories: Sequence[str] | None = None, folder: str | Path | None = None) -> Source:
+    """Read a CSV's path, `kaggle:OWNER/NAME[/FILE.csv]` or `hub:USER/NAME[@REVISION]`.
+
+    Args:
+        source: the first argument of `ytaudio build`.
+        categories: keep these classes only; None keeps all.
+        folder: the one built in; a publication it was begun from goes on at the same commit.
+
+    Raises:
+        UserError: nothing usable is there; the message is one sentence that names the mend.
+    """
+    catalog = read_catalog(source).keep(categories)
+    return Source(catalog, Path(source).name)
