@@ -5,6 +5,7 @@ from .decode import Reader, open_media, read_window
 from .failures import classify
 from .kinds import Failure, Media, Reason
 from .locating import local_file, locate
+from .reach import online
 
 __all__ = [
     "VERSION",
@@ -16,6 +17,7 @@ __all__ = [
     "classify",
     "local_file",
     "locate",
+    "online",
     "open_media",
     "read_window",
 ]
