@@ -1,10 +1,11 @@
 """The only room that knows yt-dlp and PyAV: a video to its stream, a window of the stream to a waveform."""
 
 from .access import VERSION, Access
-from .decode import Reader, open_media, read_window
+from .decode import Reader
 from .failures import classify
 from .kinds import Failure, Media, Reason
 from .locating import local_file, locate
+from .opening import open_media, read_window
 from .reach import online
 
 __all__ = [

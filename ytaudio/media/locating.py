@@ -11,9 +11,9 @@ from yt_dlp import YoutubeDL
 from ytaudio.catalog import Video
 
 from .access import Access, remember, youtube_dl
-from .decode import open_media
 from .failures import classify, explain
 from .kinds import Failure, Media, Reason, plain_text
+from .opening import open_media
 
 _LIVE = {"is_live": Reason.LIVE, "post_live": Reason.LIVE, "is_upcoming": Reason.UPCOMING}
 _WANTED_KBIT = 64  # a second: Opus at this rate loses nothing that 16 kHz mono keeps
