@@ -3,7 +3,8 @@
 import http.client
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import urllib3
@@ -115,43 +116,20 @@ class RangeFile:
         return span
 
     def _patiently(self, start: int, stop: int) -> bytes:
-        for attempt in range(self._access.retries):
-            try:
-                return self._request(start, stop)
-            except StreamError as error:
-                if not error.passing:
-                    raise
-            time.sleep(self._access.backoff_s * 2**attempt)
-        return self._request(start, stop)
+        return patiently(self._access, lambda: self._request(start, stop))
 
     def _request(self, start: int, stop: int) -> bytes:
         request = Request(self._url, headers={**self._headers, "Range": f"bytes={start}-{stop - 1}"})
         self.requests += 1
-        try:
-            with self._ydl.urlopen(request) as response:
-                wanted = self._check(response.status, response.headers.get("Content-Range", ""), start, stop)
-                data = self._body(response, wanted)
-        except HTTPError as error:
-            error.close()
-            raise _of_status(error) from None
-        except (TransportError, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
-            raise StreamError(Reason.NETWORK, explain(error), passing=True) from None
-        except RequestError as error:
-            raise StreamError(Reason.UNSUPPORTED, explain(error)) from None
+        with as_stream_errors(), self._ydl.urlopen(request) as response:
+            wanted = self._check(response.status, response.headers.get("Content-Range", ""), start, stop)
+            data = read_body(response, wanted, self._access.timeout_s, self._count)
         if len(data) < wanted:
             raise StreamError(Reason.NETWORK, f"{len(data)} bytes read, {wanted} expected", passing=True)
         return data
 
-    def _body(self, response: Response, wanted: int) -> bytes:
-        """The answer's body, as far as it came in time."""
-        deadline = time.monotonic() + self._access.timeout_s + wanted / SLOWEST
-        # read() waits for all it is asked for, and the socket's patience begins anew with every byte; read1() does not
-        read = getattr(response.fp, "read1", response.read)
-        data = bytearray()
-        while len(data) < wanted and time.monotonic() < deadline and (piece := read(wanted - len(data))):
-            data += piece
-            self.bytes_read += len(piece)
-        return bytes(data)
+    def _count(self, size: int) -> None:
+        self.bytes_read += size
 
     def _check(self, status: int, content_range: str, start: int, stop: int) -> int:
         """How many bytes a right answer brings; a wrong one is refused before its body is read."""
@@ -167,6 +145,44 @@ class RangeFile:
             raise StreamError(Reason.SERVER_ERROR, f"asked for bytes {start}-{stop - 1}, got {content_range!r}")
         self.size = size
         return last + 1 - first
+
+
+def patiently(access: Access, ask: Callable[[], bytes]) -> bytes:
+    """What `ask` brings; where it fails with something that passes, it is tried again as often as the access says."""
+    for attempt in range(access.retries):
+        try:
+            return ask()
+        except StreamError as error:
+            if not error.passing:
+                raise
+        time.sleep(access.backoff_s * 2**attempt)
+    return ask()
+
+
+@contextmanager
+def as_stream_errors() -> Iterator[None]:
+    """Turn what yt-dlp's networking raises into a StreamError."""
+    try:
+        yield
+    except HTTPError as error:
+        error.close()
+        raise _of_status(error) from None
+    except (TransportError, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
+        raise StreamError(Reason.NETWORK, explain(error), passing=True) from None
+    except RequestError as error:
+        raise StreamError(Reason.UNSUPPORTED, explain(error)) from None
+
+
+def read_body(response: Response, wanted: int, timeout_s: float, count: Callable[[int], None]) -> bytes:
+    """An answer's body, up to `wanted` bytes and as far as it came in time; `count` is told the size of every piece."""
+    deadline = time.monotonic() + timeout_s + wanted / SLOWEST
+    # read() waits for all it is asked for, and the socket's patience begins anew with every byte; read1() does not
+    read = getattr(response.fp, "read1", response.read)
+    data = bytearray()
+    while len(data) < wanted and time.monotonic() < deadline and (piece := read(wanted - len(data))):
+        data += piece
+        count(len(piece))
+    return bytes(data)
 
 
 def _of_status(error: HTTPError) -> StreamError:
