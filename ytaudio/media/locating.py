@@ -11,7 +11,7 @@ from yt_dlp import YoutubeDL
 from ytaudio.catalog import Video
 
 from .access import Access, remember, youtube_dl
-from .failures import classify, explain
+from .failures import failure_from
 from .kinds import Failure, Media, Reason, plain_text
 from .opening import open_media
 
@@ -32,7 +32,7 @@ def locate(video: Video, ydl: YoutubeDL | None = None, *, access: Access | None 
     try:
         info = ydl.extract_info(video.url, download=False)
     except Exception as error:  # noqa: BLE001  extractors raise whatever a changed page makes them raise
-        return Failure(video.id, classify(error), explain(error))
+        return failure_from(video.id, error)
     if info and "entries" in info:
         info = next((entry for entry in info["entries"] if entry), None)
     if not info:

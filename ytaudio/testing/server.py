@@ -137,6 +137,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def _send(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        if status in (429, 503) and self.server.shelf.retry_after:
+            headers = {**headers, "Retry-After": self.server.shelf.retry_after}
         self._note(status, len(body))
         self._head(status, headers, len(body))
         if self.command != "HEAD":

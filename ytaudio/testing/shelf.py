@@ -49,6 +49,7 @@ class Shelf:
     def __init__(self, videos: Iterable[SiteVideo] = (), *, latency_s: float = 0.0) -> None:
         self.url = ""
         self.latency_s = latency_s  # seconds before every answer
+        self.retry_after = ""  # what every 429 and 503 says of when to come again (Retry-After)
         self.log: list[Request] = []
         self.closing = threading.Event()
         self._videos: dict[str, SiteVideo] = {}
