@@ -6,8 +6,11 @@ from pathlib import Path
 
 from ytaudio.catalog import Catalog, read_catalog
 from ytaudio.clips import Window
+from ytaudio.kaggle import download_csv
 from ytaudio.ledger import Settings
 from ytaudio.links import Published
+
+KAGGLE = "kaggle:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +18,7 @@ class Source:
     """A catalogue and, where it was published with them, the windows and splits that its videos must get again."""
 
     catalog: Catalog
-    name: str  # for the report: the CSV's name, "kaggle:OWNER/NAME/FILE.csv@3" or "hub:USER/NAME@COMMIT"
+    name: str  # for the report: the CSV's name, "kaggle:OWNER/NAME/versions/3/FILE.csv" or "hub:USER/NAME@COMMIT"
     published: Published | None = None
     notes: tuple[str, ...] = ()  # sentences to print before the work begins
 
@@ -50,5 +53,7 @@ def read_source(source: str, categories: Sequence[str] | None = None, folder: st
     Raises:
         UserError: nothing usable is there; the message is one sentence that names the mend.
     """
-    catalog = read_catalog(source).keep(categories)
-    return Source(catalog, Path(source).name)
+    if source.startswith(KAGGLE):
+        path, name = download_csv(source.removeprefix(KAGGLE))
+        return Source(read_catalog(path).keep(categories), f"{KAGGLE}{name}")
+    return Source(read_catalog(source).keep(categories), Path(source).name)
