@@ -1,7 +1,6 @@
 """Windows of one file read by ranges, or on this machine, with little more of it than they hold."""
 
 from collections.abc import Iterator
-from types import TracebackType
 from typing import BinaryIO
 
 import av
@@ -12,14 +11,15 @@ from .fragments import Fragments, Index, find_fragments
 from .kinds import Failure, Media, Reason
 from .mp3 import COUNTED_BYTES, Pace, find_pace
 from .ranges import RangeFile, StreamError
+from .reader import Reader
 from .sound import WARM_UP_S, AudioPacket, Sound, WindowLike, cut, span_of
 
 _UNMEASURED = ("mp3", "aac")  # formats that, without a table in front, have their length guessed from the bit rate
 _MANY_ENTRIES = 50_000  # an index of every sample; the stream's bit rate plans as well
 
 
-class Reader:
-    """Several windows of one video's sound over one header and one index; open_media (opening.py) makes one."""
+class FileReader(Reader):
+    """Windows of one file, read by ranges or on this machine."""
 
     def __init__(self, media: Media, source: RangeFile | BinaryIO) -> None:
         self._media, self._source = media, source
@@ -55,24 +55,17 @@ class Reader:
 
     @property
     def bytes_read(self) -> int:
-        """Bytes of bodies fetched so far, header and index included; 0 for a local file."""
         return self._ranges.bytes_read if self._ranges else 0
 
     @property
     def requests(self) -> int:
-        """Requests made so far; 0 for a local file."""
         return self._ranges.requests if self._ranges else 0
 
     @property
     def duration_s(self) -> float | None:
-        """The length in seconds that the file tells of itself, however long the page says it is; None if it does not.
-
-        Where the file only lets it be guessed, the page's word goes first.
-        """
         return self._duration_s
 
     def window(self, window: WindowLike) -> np.ndarray | Failure:
-        """A window's waveform at 16 kHz mono: float32 (samples,), round(seconds * 16000) where the media has them."""
         if self._ranges:
             self._ranges.begin_window()
         begin_s, end_s = span_of(window)
@@ -91,16 +84,9 @@ class Reader:
         return cut(window, rate, waveform)
 
     def close(self) -> None:
-        """Let go of the decoder and the file."""
         self._sound.close()
         if not isinstance(self._source, RangeFile):
             self._source.close()
-
-    def __enter__(self) -> "Reader":
-        return self
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
 
     def _packets(self) -> Iterator[AudioPacket]:
         for packet in self._sound.packets():
@@ -159,5 +145,5 @@ def failure_of(media: Media, error: Exception, ranges: RangeFile | None = None) 
     """An error while reading as a value; what ended the file's reading goes before what FFmpeg made of it."""
     error = ranges.failure if ranges and ranges.failure else error
     if isinstance(error, StreamError):
-        return Failure(media.video_id, error.reason, error.detail)
+        return Failure(media.video_id, error.reason, error.detail, error.retry_after_s)
     return Failure(media.video_id, Reason.UNSUPPORTED, explain(error))

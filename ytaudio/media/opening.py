@@ -8,9 +8,10 @@ import numpy as np
 from yt_dlp import YoutubeDL
 
 from .access import Access, remembered, youtube_dl
-from .decode import Reader, failure_of
+from .decode import FileReader, failure_of
 from .kinds import Failure, Media
 from .ranges import RangeFile, StreamError
+from .reader import Reader
 from .sound import WindowLike
 
 
@@ -24,9 +25,9 @@ def open_media(media: Media, access: Access | None = None, ydl: YoutubeDL | None
     ranges = None
     try:
         if parts.scheme == "file":
-            return Reader(media, Path(unquote(parts.path)).open("rb"))
+            return FileReader(media, Path(unquote(parts.path)).open("rb"))
         ranges = RangeFile(ydl or youtube_dl(access), media.stream_url, media.http_headers, access)
-        return Reader(media, ranges)
+        return FileReader(media, ranges)
     except (StreamError, av.FFmpegError, OSError) as error:
         return failure_of(media, error, ranges)
 
