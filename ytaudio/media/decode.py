@@ -55,17 +55,21 @@ class FileReader(Reader):
 
     @property
     def bytes_read(self) -> int:
+        """Bytes of bodies fetched so far; 0 for a local file."""
         return self._ranges.bytes_read if self._ranges else 0
 
     @property
     def requests(self) -> int:
+        """Requests made so far; 0 for a local file."""
         return self._ranges.requests if self._ranges else 0
 
     @property
     def duration_s(self) -> float | None:
+        """The length in seconds by the file's header or its last fragment."""
         return self._duration_s
 
     def window(self, window: WindowLike) -> np.ndarray | Failure:
+        """A window's waveform at 16 kHz mono: float32 (samples,)."""
         if self._ranges:
             self._ranges.begin_window()
         begin_s, end_s = span_of(window)
@@ -84,6 +88,7 @@ class FileReader(Reader):
         return cut(window, rate, waveform)
 
     def close(self) -> None:
+        """Let go of the decoder and the file."""
         self._sound.close()
         if not isinstance(self._source, RangeFile):
             self._source.close()
