@@ -65,7 +65,7 @@ class Wire:
 
 def answer(status: str, body: bytes = b"", version: str = "HTTP/1.1", **headers: str) -> bytes:
     """An answer's bytes; headers are written with underscores, and Content-Length is told if it is not given."""
-    headers = {"Content_Length": str(len(body)), **headers}
+    headers = {"Content_Length": str(len(body)), "Connection": "close", **headers}
     lines = [f"{name.replace('_', '-')}: {value}" for name, value in headers.items() if value]
     return "\r\n".join([f"{version} {status}", *lines, "", ""]).encode() + body
 

@@ -8,6 +8,8 @@ from typing import Any
 from yt_dlp import YoutubeDL
 from yt_dlp.version import __version__ as VERSION
 
+from .patience import PatientDL
+
 __all__ = ["VERSION", "Access", "remember", "remembered", "youtube_dl"]
 
 
@@ -21,6 +23,7 @@ class Access:
     timeout_s: float = 20.0  # seconds a server may stay silent
     retries: int = 2  # after a timeout, a cut connection or a 5xx
     backoff_s: float = 1.0  # seconds before the first retry, doubled for each one after
+    pages_s: float = 180.0  # seconds for all the pages it takes to find one video
 
 
 class _Quiet:
@@ -39,7 +42,7 @@ def youtube_dl(access: Access) -> YoutubeDL:
     """This thread's YoutubeDL for an access, made once (130 ms) and reused."""
     known: dict[Access, YoutubeDL] = _thread.__dict__.setdefault("known", {})
     if access not in known:
-        known[access] = YoutubeDL(_options(access))
+        known[access] = PatientDL(_options(access))
     return known[access]
 
 

@@ -14,6 +14,7 @@ from .access import Access, remember, youtube_dl
 from .failures import failure_from
 from .kinds import Failure, Media, Reason, plain_text
 from .opening import open_media
+from .patience import within
 
 _LIVE = {"is_live": Reason.LIVE, "post_live": Reason.LIVE, "is_upcoming": Reason.UPCOMING}
 _WANTED_KBIT = 64  # a second: Opus at this rate loses nothing that 16 kHz mono keeps
@@ -30,7 +31,8 @@ def locate(video: Video, ydl: YoutubeDL | None = None, *, access: Access | None 
     remember(access)
     ydl = ydl or youtube_dl(access)
     try:
-        info = ydl.extract_info(video.url, download=False)
+        with within(access.pages_s):
+            info = ydl.extract_info(video.url, download=False)
     except Exception as error:  # noqa: BLE001  extractors raise whatever a changed page makes them raise
         return failure_from(video.id, error)
     if info and "entries" in info:

@@ -13,7 +13,7 @@ from yt_dlp.networking import Request, Response
 from yt_dlp.networking.exceptions import HTTPError, RequestError, TransportError
 
 from .access import Access
-from .failures import explain
+from .failures import explain, retry_after_s
 from .kinds import Reason
 
 FIRST_BYTES = 32 << 10  # the header of a file of an hour and the beginning of its sound
@@ -26,10 +26,11 @@ CAP_BYTES = 16 << 20  # for one window, or for one header: never a silent whole 
 class StreamError(Exception):
     """A stream that cannot be read on; it becomes a Failure."""
 
-    def __init__(self, reason: Reason, detail: str, *, passing: bool = False) -> None:
+    def __init__(self, reason: Reason, detail: str, *, passing: bool = False, retry_after_s: float = 0.0) -> None:
         super().__init__(detail)
         self.reason, self.detail = reason, detail
         self.passing = passing  # worth another try at once
+        self.retry_after_s = retry_after_s  # seconds the server asked to be left alone; 0 where it named none
 
 
 @dataclass(slots=True)
@@ -122,7 +123,7 @@ class RangeFile:
         request = Request(self._url, headers={**self._headers, "Range": f"bytes={start}-{stop - 1}"})
         self.requests += 1
         with as_stream_errors(), self._ydl.urlopen(request) as response:
-            wanted = self._check(response.status, response.headers.get("Content-Range", ""), start, stop)
+            wanted = self._check(response, start, stop)
             data = read_body(response, wanted, self._access.timeout_s, self._count)
         if len(data) < wanted:
             raise StreamError(Reason.NETWORK, f"{len(data)} bytes read, {wanted} expected", passing=True)
@@ -131,18 +132,24 @@ class RangeFile:
     def _count(self, size: int) -> None:
         self.bytes_read += size
 
-    def _check(self, status: int, content_range: str, start: int, stop: int) -> int:
+    def _check(self, response: Response, start: int, stop: int) -> int:
         """How many bytes a right answer brings; a wrong one is refused before its body is read."""
-        if status != 206:
-            raise StreamError(
-                Reason.UNSUPPORTED, f"the server answered a range with {status}: it gives whole files only"
-            )
-        told = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", content_range.strip())
-        if not told:
+        if response.status != 206:
+            detail = f"the server answered a range with {response.status}: it gives whole files only"
+            raise StreamError(Reason.UNSUPPORTED, detail)
+        content_range = response.headers.get("Content-Range", "")
+        told = re.fullmatch(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", content_range.strip())
+        if not told:  # or several ranges, each with its own inside the body
             raise StreamError(Reason.SERVER_ERROR, f"no usable Content-Range: {content_range!r}")
-        first, last, size = map(int, told.groups())
-        if first != start or not first <= last < stop or self.size not in (None, size):
-            raise StreamError(Reason.SERVER_ERROR, f"asked for bytes {start}-{stop - 1}, got {content_range!r}")
+        if (packed := response.headers.get("Content-Encoding", "identity").strip().casefold()) not in ("", "identity"):
+            raise StreamError(Reason.SERVER_ERROR, f"the server packed a range ({packed}), which was not asked for")
+        first, last = int(told[1]), int(told[2])
+        size = self.size if told[3] == "*" else int(told[3])
+        if size is None:
+            raise StreamError(Reason.UNSUPPORTED, f"the server does not tell the file's size: {content_range!r}")
+        if first != start or not first <= last < min(stop, size) or self.size not in (None, size):
+            before = f" of {self.size}" if self.size else ""
+            raise StreamError(Reason.SERVER_ERROR, f"asked for bytes {start}-{stop - 1}{before}, got {content_range!r}")
         self.size = size
         return last + 1 - first
 
@@ -191,7 +198,13 @@ def _of_status(error: HTTPError) -> StreamError:
     A file of no bytes has no sound, for ever; an address that has expired (403, 404, 410) is found by locating anew.
     """
     if error.status == 429:
-        return StreamError(Reason.RATE_LIMITED, explain(error))
+        return StreamError(Reason.RATE_LIMITED, explain(error), retry_after_s=retry_after_s(error))
     if error.status == 416 and error.response.headers.get("Content-Range", "").replace(" ", "") == "bytes*/0":
         return StreamError(Reason.NO_AUDIO, "the file is empty")
-    return StreamError(Reason.SERVER_ERROR, explain(error), passing=error.status >= 500)
+    if error.status == 407:  # of the user's proxy
+        return StreamError(Reason.NETWORK, explain(error))
+    wait_s = retry_after_s(error)
+    # who names a time is not asked again before it
+    return StreamError(
+        Reason.SERVER_ERROR, explain(error), passing=error.status >= 500 and not wait_s, retry_after_s=wait_s
+    )
