@@ -12,11 +12,12 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ytaudio"
 ROOMS = (
-    *("errors", "catalog", "media", "clips", "fingerprints", "ledger", "manners", "collect", "shares", "engine"),
-    *("splits", "assemble", "links", "models", "hub_errors", "sources", "arguments", "checkpoints", "training_data"),
-    "runs",
+    *("errors", "catalog", "media", "clips", "fingerprints", "ledger", "manners"),
+    *("visits", "turns", "collect", "shares", "engine"),
+    *("splits", "assemble", "links", "rebuilt", "models", "hub_errors", "kaggle", "sources", "arguments", "checkpoints"),
+    *("training_data", "runs"),
     *("training", "intervals", "metric", "scores", "floors", "comparison", "evaluation", "classify", "plots", "cards"),
-    *("packing", "hub", "localhub", "testing", "progress", "printing", "quickstart", "space", "cli"),
+    *("packing", "hub", "localhub", "testing", "progress", "printing", "building", "quickstart", "space", "cli"),
 )
 ALONE = {"models", "localhub", "testing", "space"}
 TOP_LEVEL = {"ytaudio", "recipes", "hub_cards", "tests", "setup.cfg", "README.md"}  # the owner's choice

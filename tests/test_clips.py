@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ytaudio import clips
-from ytaudio.clips import Window, spread_windows
+from ytaudio.clips import Window, other_windows, spread_windows
 
 
 def tone(seconds, hz=440.0, rate=clips.SAMPLING_RATE):
@@ -61,3 +63,18 @@ def test_crops_cover_a_clip_from_end_to_end(length, count):
     assert all(0 <= start <= max(0, length - 80_000) for start in starts)
     if len(starts) > 1:
         assert starts[0] == 0 and starts[-1] == length - 80_000
+
+
+@given(st.floats(2, 40_000), st.integers(1, 6), st.floats(1, 30))
+def test_where_else_to_listen_lies_in_the_windows_own_share_of_the_video(duration_s, count, seconds):
+    windows = spread_windows(duration_s, count, seconds)
+    for number, window in enumerate(windows):
+        for other in other_windows(window, number, len(windows), duration_s):
+            assert number * duration_s / len(windows) - 1e-3 <= other.start_s
+            assert other.start_s + other.seconds <= (number + 1) * duration_s / len(windows) + 1e-3
+            assert other.seconds == window.seconds and other != window
+
+
+def test_a_window_that_fills_its_share_has_nowhere_else_to_go():
+    assert other_windows(Window(0.0, 5.0), 0, 1, 5.0) == []
+    assert [w.start_s for w in other_windows(Window(28.0, 4.0), 1, 3, 60.0)] == [24.0, 32.0, 20.0, 36.0]

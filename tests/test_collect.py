@@ -9,8 +9,10 @@ import pytest
 
 from ytaudio import clips, media
 from ytaudio.catalog import Video
-from ytaudio.collect import WALL_PAUSES_S, clip_path, collect, visiting_order
+from ytaudio.clips import Window
+from ytaudio.collect import clip_path, collect, visiting_order
 from ytaudio.ledger import Settings, open_ledger, read_ledger
+from ytaudio.manners import Manners
 from ytaudio.media import Failure, Reason
 from ytaudio.testing import MediaSite, make_videos
 
@@ -80,22 +82,19 @@ def test_it_stops_at_enough_and_replaces_a_dead_video_by_the_next(site, videos, 
     assert outcomes[dead].failure.reason is Reason.REMOVED
 
 
-def test_the_order_is_the_seeds_and_a_longer_catalogue_keeps_it(videos):
-    whole, part = visiting_order(videos, 0), visiting_order(videos[::2], 0)
-    assert visiting_order(videos[::-1], 0) == whole
-    assert visiting_order(videos, 1) != whole
-    for category, queue in part.items():
-        assert queue == [video for video in whole[category] if video in queue]
-
-
-def test_temporary_failures_are_tried_again_and_permanent_ones_are_not(site, videos, tmp_path):
-    gone, flaky = videos[0].id, videos[1].id
-    reasons = {gone: Reason.PRIVATE, flaky: Reason.NETWORK}
+def failing(reasons):
+    """A locate that fails for some videos."""
 
     def locate(video):
         reason = reasons.get(video.id)
         return Failure(video.id, reason, "said so") if reason else media.locate(video)
 
+    return locate
+
+
+def test_temporary_failures_are_tried_again_and_permanent_ones_are_not(site, videos, tmp_path):
+    gone, flaky = videos[0].id, videos[1].id
+    locate = failing({gone: Reason.PRIVATE, flaky: Reason.SERVER_ERROR})
     _, outcomes = gather(tmp_path, videos, locate=locate)
     assert outcomes[gone].failure and outcomes[flaky].failure
     visited = []
@@ -103,31 +102,105 @@ def test_temporary_failures_are_tried_again_and_permanent_ones_are_not(site, vid
     assert visited == [flaky] and outcomes[flaky].clips and outcomes[gone].failure.detail == "said so"
 
 
+def test_chosen_reasons_are_tried_again_though_they_are_settled(site, videos, tmp_path):
+    gone, closed = videos[0].id, videos[1].id
+    gather(tmp_path, videos, locate=failing({gone: Reason.REMOVED, closed: Reason.AGE_RESTRICTED}))
+    _, outcomes = gather(tmp_path, videos, retry={Reason.AGE_RESTRICTED})
+    assert outcomes[closed].clips and outcomes[gone].failure.reason is Reason.REMOVED
+
+
+def test_a_video_whose_clip_files_are_gone_is_read_again(site, videos, tmp_path):
+    gather(tmp_path, videos)
+    before = files(tmp_path)
+    clip_path(tmp_path, videos[2].id, 1).unlink()
+    collected, _ = gather(tmp_path, videos)
+    assert collected.attempted == 1 and files(tmp_path) == before
+
+
 def test_a_wall_pauses_everything_then_ends_the_run_and_blames_no_video(site, videos, tmp_path):
-    pauses = []
+    pauses, seen = [], []
     wall = Failure("", Reason.BOT_CHECK, "Sign in to confirm you're not a bot")
-    collected, outcomes = gather(tmp_path, videos, locate=lambda video: wall, pause=pauses.append)
+    collected, outcomes = gather(
+        tmp_path,
+        videos,
+        locate=lambda video: wall,
+        pause=pauses.append,
+        show=lambda progress: seen.append(progress.waiting_s),
+    )
     assert collected.stopped_by is wall and outcomes == {}
-    assert tuple(pauses) == WALL_PAUSES_S
+    assert tuple(pauses) == Manners().pauses_s() and set(pauses) <= set(seen)
     collected, outcomes = gather(tmp_path, videos)
     assert all(outcome.clips for outcome in outcomes.values()) and len(outcomes) == len(videos)
 
 
 def test_after_a_short_wall_the_run_goes_on(site, videos, tmp_path):
-    answers = iter([Failure("", Reason.RATE_LIMITED, "HTTP Error 429")])
+    answers = iter([Failure("", Reason.RATE_LIMITED, "HTTP Error 429", retry_after_s=77.0)])
     pauses = []
     _, outcomes = gather(tmp_path, videos, locate=lambda v: next(answers, None) or media.locate(v), pause=pauses.append)
-    assert pauses == [WALL_PAUSES_S[0]] and len(outcomes) == len(videos)
+    assert pauses == [77.0] and len(outcomes) == len(videos)
 
 
-def test_a_silent_video_fails_as_silent(site, tmp_path):
-    [made] = make_videos(["food"], 1, channels_per_category=1, seed=5)
-    from dataclasses import replace
+def test_a_wall_in_the_middle_of_a_video_is_a_wall_too(site, videos, tmp_path):
+    site.misbehave(videos[0].id, "429", times=1, after=1)
+    pauses = []
+    _, outcomes = gather(tmp_path, videos, pause=pauses.append)
+    assert len(pauses) == 1 and outcomes[videos[0].id].clips
+    assert not list(tmp_path.rglob("*.part"))
 
-    quiet = replace(made, state="silent")
-    site.add(quiet)
-    _, outcomes = gather(tmp_path, [Video(quiet.id, f"https://youtu.be/{quiet.id}", "", "", "food")])
-    assert outcomes[quiet.id].failure.reason is Reason.SILENT
+
+def test_a_machine_that_is_offline_blames_no_video(site, videos, tmp_path):
+    asked, pauses = [], []
+
+    def online(urls):
+        asked.append(tuple(urls))
+        return False
+
+    dead = failing(dict.fromkeys((video.id for video in videos), Reason.NETWORK))
+    collected, outcomes = gather(tmp_path, videos, locate=dead, online=online, pause=pauses.append)
+    assert collected.stopped_by.reason is Reason.OFFLINE and "said so" in collected.stopped_by.detail
+    assert outcomes == {} and tuple(pauses) == Manners().pauses_s()
+    assert asked and all("https://www.youtube.com/" in urls for urls in asked)
+    assert len(gather(tmp_path, videos)[1]) == len(videos)
+
+
+def test_a_network_that_comes_back_costs_no_video(site, videos, tmp_path):
+    down = {"left": 7}
+
+    def locate(video):
+        down["left"] -= 1
+        return Failure(video.id, Reason.NETWORK, "no route") if down["left"] >= 0 else media.locate(video)
+
+    pauses = []
+    _, outcomes = gather(tmp_path, videos, locate=locate, online=lambda urls: down["left"] < 0, pause=pauses.append)
+    assert all(outcome.clips for outcome in outcomes.values()) and len(outcomes) == len(videos)
+
+
+def test_a_dead_host_is_the_videos_own_fault_when_others_answer(site, videos, tmp_path):
+    tries = []
+
+    def locate(video):
+        if video.id != videos[0].id:
+            return media.locate(video)
+        tries.append(video.id)
+        return Failure(video.id, Reason.NETWORK, "no such host")
+
+    collected, outcomes = gather(tmp_path, videos, locate=locate, online=lambda urls: True)
+    assert collected.stopped_by is None and len(tries) == 2
+    assert outcomes[videos[0].id].failure.reason is Reason.NETWORK and not outcomes[videos[0].id].settled
+
+
+def test_visits_begin_apart(site, videos, tmp_path):
+    pauses = []
+    began = time.monotonic()
+    gather(tmp_path, videos[:4], manners=Manners(sleep_s=0.2), pause=lambda s: pauses.append(s) or time.sleep(s))
+    assert time.monotonic() - began >= 3 * 0.1
+    assert all(0 < s <= 0.3 for s in pauses)
+
+
+def test_windows_that_are_given_are_read_and_no_others(site, videos, tmp_path):
+    windows = {video.id: [Window(3.25, 2.0), Window(11.0, 2.0)] for video in videos}
+    _, outcomes = gather(tmp_path, videos, windows=windows)
+    assert {tuple(clip.start_s for clip in outcome.clips) for outcome in outcomes.values()} == {(3.25, 11.0)}
 
 
 def test_a_cut_last_line_is_forgotten_and_its_video_read_again(site, videos, tmp_path):

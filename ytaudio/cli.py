@@ -1,22 +1,24 @@
 """Thin verbs: parse, call, print. Rooms are imported inside the verbs, so that --help answers at once."""
 
 import os
+import signal
 import sys
+import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from ytaudio import __version__
-from ytaudio.errors import UserError, mendable, writing_to
+from ytaudio.errors import UserError, mendable
 from ytaudio.printing import plain, report_lines, say, scores_table
 
 if TYPE_CHECKING:
-    from ytaudio.catalog import Catalog
-    from ytaudio.ledger import Ledger, Settings
-    from ytaudio.media import Access
+    from ytaudio.building import Plan
+    from ytaudio.sources import Source
 
 TRY_LATER = 75  # sysexits.h EX_TEMPFAIL: a wall ended the run, the ledger is intact
+INTERRUPTED, TERMINATED = 130, 143  # 128 and the signal
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, help=__doc__)
 app.info.help = "What a video is about, from its sound: build a dataset from links, train, measure, publish, classify."
@@ -33,11 +35,41 @@ DatasetName = Annotated[str, typer.Option("--dataset", metavar="USER/NAME", help
 
 def main() -> None:
     """The `ytaudio` command."""
+    signal.signal(signal.SIGTERM, _terminated)
     if not sys.stderr.isatty():  # read when huggingface_hub and datasets are imported
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
         os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
-    with mendable():
-        app()
+    try:
+        with mendable():
+            app()
+    except (KeyboardInterrupt, _TerminatedError) as interrupt:
+        _leave(TERMINATED if isinstance(interrupt, _TerminatedError) else INTERRUPTED)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # which is what typer makes of Ctrl-C
+            _leave(INTERRUPTED)
+        if threading.active_count() > 1:  # readers that hang in the network would hold the interpreter's own end up
+            _end(end.code if isinstance(end.code, int) else 0)
+        raise
+
+
+class _TerminatedError(BaseException):
+    """A scheduler's SIGTERM, which ends a run as Ctrl-C does."""
+
+
+def _terminated(number: int, frame: object) -> NoReturn:
+    raise _TerminatedError
+
+
+def _leave(code: int) -> NoReturn:
+    """Say how to go on and end at once."""
+    typer.echo("Interrupted, and nothing is lost: give the same command again to go on.", err=True)
+    _end(code)
+
+
+def _end(code: int) -> NoReturn:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 @app.callback(invoke_without_command=True)
@@ -49,7 +81,7 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Print the 
 
 @app.command()
 def build(
-    csv: Annotated[Path, typer.Argument(help="CSV with the columns link, title, description, category.")],
+    source: Annotated[str, typer.Argument(help="A CSV, kaggle:OWNER/NAME[/FILE.csv] or hub:USER/NAME[@REVISION].")],
     out: Annotated[Path, typer.Argument(help="Folder to build in; give it again to go on where a run stopped.")],
     per_category: Annotated[int | None, typer.Option(min=1, help="Stop at this many good videos a class.")] = None,
     clips_per_video: Annotated[int, typer.Option(min=1)] = 3,
@@ -60,6 +92,11 @@ def build(
         str, typer.Option(help="default: 70/15/15 by channel; lab: 98 train, 11 validation.")
     ] = "default",
     categories: Annotated[str | None, typer.Option(help="Keep these classes only, with commas between.")] = None,
+    retry: Annotated[
+        list[str] | None, typer.Option(metavar="REASON", help="Try what failed so again: geo_blocked, ... or all.")
+    ] = None,
+    sleep: Annotated[float, typer.Option(min=0.0, help="Seconds between two videos, on average.")] = 0.0,
+    patience: Annotated[float, typer.Option(min=0.0, help="Seconds to wait at walls before the run ends.")] = 450.0,
     cookies: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="Cookies file in Netscape format.")
     ] = None,
@@ -69,75 +106,47 @@ def build(
     tasks: Annotated[int, typer.Option(min=1, help="Tasks for --engine, each with its share of the videos.")] = 8,
 ) -> None:
     """Links to a dataset folder: ytaudio build youtube.csv OUT --per-category 109"""
-    from ytaudio.catalog import read_catalog
+    from ytaudio.ledger import Settings
+    from ytaudio.manners import Manners
+    from ytaudio.media import Access
+    from ytaudio.sources import read_source
     from ytaudio.splits import protocol_named
 
     plan = protocol_named(protocol)
-    catalog = read_catalog(csv).keep(categories.split(",") if categories else None)
-    plan.check(catalog.categories)
+    found = read_source(source, categories.split(",") if categories else None, out)
+    plan.check(found.catalog.categories)
 
-    from ytaudio.assemble import assemble
-    from ytaudio.ledger import Settings, open_ledger
-    from ytaudio.media import Access
+    from ytaudio import building as room
 
-    access = Access(cookies=cookies, cookies_from_browser=cookies_from_browser, proxy=proxy)
-    settings = Settings(clips_per_video, clip_seconds, seed)
-    wanted = per_category or plan.per_category()
+    say(*found.notes)
+    ways = room.Plan(
+        settings=Settings(clips_per_video, clip_seconds, seed),
+        protocol=plan,
+        per_category=per_category or plan.per_category(),
+        threads=threads,
+        retry=room.reasons(retry or ()),
+        manners=Manners(sleep, patience),
+        access=Access(cookies=cookies, cookies_from_browser=cookies_from_browser, proxy=proxy),
+    )
     if engine:
-        _on_many_machines(engine, tasks, (catalog.videos, out, settings, wanted, threads, access))
-    with writing_to(out), open_ledger(out, settings) as ledger:
-        _collect(catalog, ledger, settings, wanted, threads, access)
-        report = assemble(out, catalog, ledger.outcomes, settings, protocol=plan, per_category=wanted, source=csv.name)
-    say(*report_lines(report, out))
-
-
-def _collect(
-    catalog: "Catalog", ledger: "Ledger", settings: "Settings", wanted: int | None, threads: int, access: "Access"
-) -> None:
-    """Collect with a bar a category; leave with a sentence when interrupted (130) or walled off (75)."""
-    from functools import partial
-
-    from ytaudio import media
-    from ytaudio.collect import collect
-    from ytaudio.progress import collecting
-    from ytaudio.shares import merge
-
-    try:
-        merge(ledger.path.parent, ledger, settings)
-        locate = partial(media.locate, access=access)
-        with collecting(catalog.categories) as show:
-            ended = collect(
-                catalog.videos, ledger, settings, per_category=wanted, threads=threads, locate=locate, show=show
-            )
-    except KeyboardInterrupt:
-        done = len(ledger.outcomes)
-        _leave(f"Interrupted with {done} videos done and nothing lost: give the same command again to go on.")
-    if ended.stopped_by:
-        wall = ended.stopped_by
-        typer.echo(
-            f"The site put up a wall ({wall.reason.value}: {plain(wall.detail)}); no video is blamed for it: "
-            "wait some hours, or give --cookies or another --proxy, then give the same command again.",
-            err=True,
-        )
+        _on_many_machines(engine, tasks, found, out, ways)
+    built = room.build(found, out, ways)
+    if isinstance(built, room.Failure):
+        typer.echo(room.wall_sentence(built, room.datetime.now()), err=True)
         raise typer.Exit(TRY_LATER)
+    say(*report_lines(built, out))
 
 
-def _on_many_machines(engine: str, tasks: int, job: tuple[Any, ...]) -> None:
+def _on_many_machines(engine: str, tasks: int, source: "Source", out: Path, plan: "Plan") -> None:
     try:
         from ytaudio.engine import Job, collect_on
     except ModuleNotFoundError as error:
         raise UserError(f"--engine needs {error.name}: pip install 'ytaudio[engine]'.") from None
-    collect_on(engine, Job(*job), tasks)
+    settings = source.settings(plan.settings)
+    collect_on(engine, Job(source.catalog.videos, out, settings, plan.per_category, plan.threads, plan.access), tasks)
     if engine == "slurm":
         typer.echo(f"{tasks} tasks are queued. When they are done, give the same command without --engine.")
         raise typer.Exit
-
-
-def _leave(sentence: str) -> NoReturn:
-    """Say so and go at once: readers that hang in the network would hold the interpreter's own end up."""
-    typer.echo(sentence, err=True)
-    sys.stderr.flush()
-    os._exit(130)
 
 
 @push.command("dataset")

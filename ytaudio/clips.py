@@ -42,6 +42,19 @@ def spread_windows(duration_s: float, count: int, seconds: float) -> list[Window
     return [Window(round(k * share + (share - seconds) / 2, 3), seconds) for k in range(fitting)]
 
 
+def other_windows(window: Window, number: int, of: int, duration_s: float) -> list[Window]:
+    """Where else to listen if window `number` of `of` spread ones is silent: four more places in its share.
+
+    They lie in the middle of each half and at both ends of the share, so windows of neighbouring shares never overlap.
+    """
+    share = duration_s / of
+    room = share - window.seconds
+    if room <= 0:
+        return []
+    starts = dict.fromkeys(round(number * share + place * room, 3) for place in (0.25, 0.75, 0.0, 1.0))
+    return [Window(start_s, window.seconds) for start_s in starts if start_s != window.start_s]
+
+
 def resample(waveform: np.ndarray, from_hz: int, to_hz: int = SAMPLING_RATE) -> np.ndarray:
     """One soxr call at high quality: float32 (samples,) to float32 (samples,)."""
     if from_hz == to_hz:

@@ -1,113 +1,22 @@
-"""Videos to clip files and a ledger: threads, politeness, resume."""
+"""Videos to clip files and a ledger: threads, walls, resume."""
 
-import hashlib
-import os
-import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from urllib.parse import urlsplit
 
-from ytaudio import clips, media
+from ytaudio import media
 from ytaudio.catalog import Video
-from ytaudio.clips import Clip, spread_windows
-from ytaudio.ledger import ClipRecord, Ledger, Outcome, Settings
+from ytaudio.clips import Window
+from ytaudio.ledger import Ledger, Outcome, Settings
+from ytaudio.manners import Limiter, Manners, Walls
 from ytaudio.media import Failure, Media, Reason
+from ytaudio.turns import Turn, furthest_behind, visiting_order
+from ytaudio.visits import Locate, clip_path, remove_unfinished, visit
 
-Locate = Callable[[Video], Media | Failure]
-
-CLIPS = "clips"
-WALL_PAUSES_S = (30.0, 60.0, 120.0, 240.0)  # what follows each wall in a row; one more wall ends the run
-
-
-def clip_path(folder: str | Path, video_id: str, index: int) -> Path:
-    """Where a clip's FLAC file lies."""
-    return Path(folder) / CLIPS / video_id / f"{index}.flac"
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """A file that is there whole or not at all: a temporary name, fsync, rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".part")
-    try:
-        with unfinished.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.rename(path)
-    finally:
-        unfinished.unlink(missing_ok=True)  # there only if the disk was full
-
-
-def visiting_order(videos: Iterable[Video], seed: int) -> dict[str, list[Video]]:
-    """Each category's videos in the order they are visited.
-
-    The key is a hash of seed and id, so a longer catalogue keeps the order of what it shares with a shorter one.
-    """
-    order: dict[str, list[Video]] = {}
-    for video in videos:
-        order.setdefault(video.category, []).append(video)
-    for queue in order.values():
-        queue.sort(key=lambda video: hashlib.sha256(f"{seed}:{video.id}".encode()).digest())
-    return dict(sorted(order.items()))
-
-
-def collect_video(
-    video: Video, folder: Path, settings: Settings, locate: Callable[[Video], Media | Failure]
-) -> Outcome:
-    """Read a video's windows and write them as clip files; what goes wrong is in the outcome.
-
-    Stream addresses expire while a video waits its turn, so a stream that fails is located once more.
-    """
-    began = time.monotonic()
-    blank = Outcome(video.id, video.category, video.url, video.title, "", 0.0, (), None, 0, 0.0, media.VERSION)
-    outcome = blank
-    for _ in range(2):
-        found = locate(video)
-        if isinstance(found, Failure):
-            outcome = replace(blank, failure=found)
-            break
-        outcome = _read_clips(found, replace(blank, bytes_read=outcome.bytes_read), folder, settings)
-        if not outcome.failure or outcome.failure.reason is not Reason.SERVER_ERROR:
-            break
-    return replace(outcome, seconds=round(time.monotonic() - began, 3))
-
-
-def _read_clips(found: Media, blank: Outcome, folder: Path, settings: Settings) -> Outcome:
-    heard = replace(blank, channel_id=found.channel_id, duration_s=found.duration_s, title=found.title or blank.title)
-    opened = media.open_media(found)
-    if isinstance(opened, Failure):
-        return replace(heard, failure=opened)
-    made: list[ClipRecord] = []
-    longest_s, loudest = 0.0, -120.0
-    with opened as reader:
-        length_s = min(found.duration_s, reader.duration_s or found.duration_s)  # sites round up, and err
-        for window in spread_windows(length_s, settings.clips_per_video, settings.clip_seconds):
-            waveform = reader.window(window)
-            if isinstance(waveform, Failure):
-                return replace(heard, failure=waveform, bytes_read=heard.bytes_read + reader.bytes_read)
-            level, seconds = clips.dbfs(waveform), waveform.size / clips.SAMPLING_RATE
-            longest_s, loudest = max(longest_s, seconds), max(loudest, level)
-            if level >= clips.SILENCE_DBFS and seconds >= clips.MINIMUM_S:
-                made.append(_write_clip(folder, Clip(found.video_id, len(made), window, waveform), level))
-        heard = replace(heard, duration_s=length_s, bytes_read=heard.bytes_read + reader.bytes_read)
-    if longest_s < clips.MINIMUM_S:
-        return replace(heard, failure=Failure(found.video_id, Reason.TOO_SHORT, f"{longest_s:.2f} s of sound"))
-    if not made:
-        silence = f"no window is louder than {loudest:.0f} dBFS"
-        return replace(heard, failure=Failure(found.video_id, Reason.SILENT, silence))
-    return replace(heard, clips=tuple(made))
-
-
-def _write_clip(folder: Path, clip: Clip, level: float) -> ClipRecord:
-    flac = clips.encode(clip.waveform)
-    write_whole(clip_path(folder, clip.video_id, clip.index), flac)
-    seconds = round(clip.waveform.size / clips.SAMPLING_RATE, 4)
-    digest = hashlib.sha256(flac).hexdigest()
-    return ClipRecord(clip.index, clip.window.start_s, seconds, clip.waveform.size, round(level, 2), digest)
+__all__ = ["Collected", "Progress", "collect", "visiting_order"]
 
 
 @dataclass
@@ -118,6 +27,7 @@ class Progress:
     good: dict[str, int] = field(default_factory=dict)
     failed: int = 0
     bytes_read: int = 0
+    waiting_s: float = 0.0  # that all wait now, at a wall; 0 if they do not
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,94 +45,179 @@ def collect(
     *,
     per_category: int | None = None,
     threads: int = 16,
+    retry: Collection[Reason] = (),
+    windows: Mapping[str, Sequence[Window]] | None = None,
+    manners: Manners | None = None,
     locate: Locate = media.locate,
+    online: Callable[[Iterable[str]], bool] = media.online,
     pause: Callable[[float], object] = time.sleep,
     show: Callable[[Progress], object] = lambda progress: None,
 ) -> Collected:
     """Visit videos, categories in turn, until each category has `per_category` good ones; None means all there are.
 
-    No more videos are under way than a category still needs, so the ones visited are always the shortest sufficient
-    beginning of its order: a run that was killed and resumed visits the same ones as a run that was not. A wall stops
-    new visits, waits longer each time, and after the last wait ends the run; no video is written down for it.
+    At a wall (the site's, or the network being gone) no visit begins; all wait, longer each time, and after the last
+    wait the run ends. No video is written down for it.
+
+    Args:
+        videos: the catalogue's.
+        ledger: of the folder to collect into; what it has settled is left alone.
+        settings: of the clips.
+        per_category: good videos aimed at.
+        threads: videos read at a time.
+        retry: reasons whose videos are tried again although they are settled.
+        windows: video id to the windows to read, where they are given; spread over the video otherwise.
+        manners: spacing and patience.
+        locate: finds a video's sound.
+        online: whether any of these addresses answers; asked when the network failed a video twice.
+        pause: waits that many seconds.
+        show: is told how things stand after each outcome, and at a wall.
     """
-    folder = ledger.path.parent
-    queues, progress = _what_is_left(visiting_order(videos, settings.seed), ledger, per_category)
-    under_way: dict[Future[Outcome], Video] = {}
-    attempted, walls = 0, 0
-    wall: Failure | None = None
-    stop = threading.Event()
-
-    def visit(video: Video) -> Outcome:
-        if stop.is_set():
-            raise InterruptedError
-        return collect_video(video, folder, settings, locate)
-
+    run = _Run(videos, ledger, settings, per_category, retry, windows, manners or Manners(), locate, online)
     pool = ThreadPoolExecutor(threads, thread_name_prefix="collect")
     try:
         while True:
-            if not wall:
-                for video in _next(queues, progress, under_way, threads):
-                    under_way[pool.submit(visit, video)] = video
-            if not under_way and not wall:
-                return Collected(attempted, None)
-            if not under_way and wall:  # every thread has come back from it: one wall, however many hit it
-                if walls == len(WALL_PAUSES_S):
-                    return Collected(attempted, wall)
-                pause(WALL_PAUSES_S[walls])
-                walls, wall = walls + 1, None
-                continue
-            for future in wait(under_way, return_when=FIRST_COMPLETED).done:
-                video, outcome = under_way.pop(future), future.result()
-                if outcome.failure and outcome.failure.reason.kind == "wall":
-                    wall = outcome.failure
-                    queues[video.category].appendleft(video)
-                    continue
-                attempted, walls = attempted + 1, 0
-                ledger.append(outcome)
-                _tally(progress, outcome)
-                show(progress)
+            run.start(pool, threads)
+            if run.under_way:
+                for future in wait(run.under_way, timeout=run.rest_s(), return_when=FIRST_COMPLETED).done:
+                    run.take(future)
+                    show(run.progress)
+            elif run.wall:  # every thread has come back from it: one wall, however many hit it
+                seconds = run.walls.pause_s(run.wall)
+                if seconds is None:
+                    return Collected(run.attempted, run.wall)
+                run.progress.waiting_s, run.wall = seconds, None
+                show(run.progress)
+                pause(seconds)
+                run.progress.waiting_s = 0.0
+            elif rest_s := run.rest_s():
+                pause(rest_s)
+            else:
+                return Collected(run.attempted, None)
     finally:
-        stop.set()
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _what_is_left(
-    order: dict[str, list[Video]], ledger: Ledger, per_category: int | None
-) -> tuple[dict[str, deque[Video]], Progress]:
-    progress = Progress({c: min(per_category or len(queue), len(queue)) for c, queue in order.items()})
-    queues: dict[str, deque[Video]] = {}
-    for category, videos in order.items():
-        known = [ledger.outcomes.get(video.id) for video in videos]
-        progress.good[category] = sum(1 for outcome in known if outcome and outcome.clips)
-        pairs = zip(videos, known, strict=True)
-        queues[category] = deque(video for video, outcome in pairs if not (outcome and outcome.settled))
-    return queues, progress
+class _Run:
+    """One run of collect: what is under way, and what follows when something comes back."""
 
+    def __init__(
+        self,
+        videos: Iterable[Video],
+        ledger: Ledger,
+        settings: Settings,
+        per_category: int | None,
+        retry: Collection[Reason],
+        windows: Mapping[str, Sequence[Window]] | None,
+        manners: Manners,
+        locate: Locate,
+        online: Callable[[Iterable[str]], bool],
+    ) -> None:
+        order = visiting_order(videos, settings.seed)
+        remove_unfinished(ledger.path.parent)
+        self._turns = {
+            c: Turn(queue, lambda video: _settled(video, ledger, retry), per_category) for c, queue in order.items()
+        }
+        self._ledger, self._settings, self._windows = ledger, settings, windows
+        self._locate, self._online = locate, online
+        self._limiter, self.walls = Limiter(manners.sleep_s, settings.seed), Walls(manners)
+        self.under_way: dict[Future[Outcome], Video] = {}
+        self.attempted = 0
+        self.wall: Failure | None = None
+        self.progress = Progress({category: turn.wanted for category, turn in self._turns.items()})
+        self._held: Video | None = None  # whose turn it is, and who waits for the limiter
+        self._failed_once: set[str] = set()  # ids of videos that the network failed
+        self._answered_at = float("-inf")
+        self._pages = _most_common_hosts(order)
+        self._heard = ""  # the address that brought sound last
 
-def _next(
-    queues: dict[str, deque[Video]], progress: Progress, under_way: Mapping[Any, Video], threads: int
-) -> Iterator[Video]:
-    """The videos to start now: one a category in turn, until every thread is busy or no category needs more."""
-    room = threads - len(under_way)
-    coming = dict.fromkeys(queues, 0)
-    for video in under_way.values():
-        coming[video.category] += 1
-    while room > 0:
-        before = room
-        # The category furthest from its goal goes first, so that any prefix of the work is balanced.
-        for category in sorted(queues, key=lambda c: progress.good[c] + coming[c]):
-            have = progress.good[category] + coming[category]
-            if room and queues[category] and have < progress.wanted[category]:
-                coming[category] += 1
-                room -= 1
-                yield queues[category].popleft()
-        if room == before:
+    def start(self, pool: ThreadPoolExecutor, threads: int) -> None:
+        """Begin as many visits as there is room, need and leave for."""
+        while not self.wall and len(self.under_way) < threads:
+            self._held = self._held or furthest_behind(self._turns)
+            if self._held is None or self._limiter.wait_s():
+                return
+            self._limiter.begin()
+            self.under_way[pool.submit(self._visit, self._held)] = self._held
+            self._held = None
+
+    def rest_s(self) -> float | None:
+        """Seconds until the next visit may begin; None if that depends on what comes back."""
+        return self._limiter.wait_s() if self._held and not self.wall else None
+
+    def _visit(self, video: Video) -> Outcome:
+        began = time.monotonic()
+        given = self._windows[video.id] if self._windows is not None else None
+        addresses = [""]
+
+        def located(video: Video) -> Media | Failure:
+            found = self._locate(video)
+            if isinstance(found, Media):
+                addresses.append(found.stream_url)
+            return found
+
+        outcome = visit(video, self._ledger.path.parent, self._settings, located, given)
+        if outcome.clips:
+            self._heard = addresses[-1]
+        if self._is_offline(outcome, began):
+            assert outcome.failure is not None
+            detail = f"nothing answers any more: {outcome.failure.detail}"
+            return replace(outcome, failure=Failure(video.id, Reason.OFFLINE, detail))
+        return outcome
+
+    def _is_offline(self, outcome: Outcome, began: float) -> bool:
+        """Whether a network failure is this machine's and not the video's.
+
+        The first one of a video is tried again at once; after a second one it is the video's, if anything else was
+        answered meanwhile or answers now.
+        """
+        if not _network(outcome) or outcome.video_id not in self._failed_once:
+            return False
+        return self._answered_at < began and not self._online((self._heard, *self._pages))
+
+    def take(self, future: Future[Outcome]) -> None:
+        """Sort out what came back: into the ledger, or back to its turn."""
+        video, outcome = self.under_way.pop(future), future.result()
+        turn, failure = self._turns[video.category], outcome.failure
+        if failure and failure.reason.kind == "wall":
+            self.wall = failure
+            turn.back(video)
             return
+        if _network(outcome) and video.id not in self._failed_once:
+            self._failed_once.add(video.id)
+            turn.back(video)
+            return
+        if not _network(outcome):
+            self._answered_at = time.monotonic()
+            self.walls.answered()
+            if self.wall and self.wall.reason is Reason.OFFLINE:
+                self.wall = None  # somebody was answered after all
+        self._ledger.append(outcome)
+        turn.done(outcome)
+        self.attempted += 1
+        self._tally(outcome)
+
+    def _tally(self, outcome: Outcome) -> None:
+        self.progress.bytes_read += outcome.bytes_read
+        self.progress.failed += outcome.failure is not None
+        self.progress.good = {category: turn.good for category, turn in self._turns.items()}
 
 
-def _tally(progress: Progress, outcome: Outcome) -> None:
-    progress.bytes_read += outcome.bytes_read
-    if outcome.clips:
-        progress.good[outcome.category] += 1
-    else:
-        progress.failed += 1
+def _most_common_hosts(order: Mapping[str, Sequence[Video]]) -> list[str]:
+    """The front pages of the sites that most videos are on, two at most."""
+    pages = Counter(
+        urlsplit(video.url)._replace(path="/", query="").geturl() for queue in order.values() for video in queue
+    )
+    return [page for page, _ in pages.most_common(2)]
+
+
+def _network(outcome: Outcome) -> bool:
+    return outcome.failure is not None and outcome.failure.reason is Reason.NETWORK
+
+
+def _settled(video: Video, ledger: Ledger, retry: Collection[Reason]) -> Outcome | None:
+    """The outcome that a rerun leaves alone; None if the video is to be visited."""
+    outcome = ledger.outcomes.get(video.id)
+    if outcome is None or not outcome.settled or (outcome.failure and outcome.failure.reason in retry):
+        return None
+    here = (clip_path(ledger.path.parent, video.id, clip.index).is_file() for clip in outcome.clips)
+    return outcome if all(here) else None

@@ -86,6 +86,15 @@ class Outcome:
         return cls(**{**record, "clips": made, "failure": failure})
 
 
+def sync_folder(folder: Path) -> None:
+    """Have a folder's names on disk too, not only what its files hold."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 class Ledger:
     """The append-only record of a build: its settings first, then one outcome a line, each on disk before it counts."""
 
@@ -98,6 +107,7 @@ class Ledger:
         self._file.truncate(kept)
         if found is None:
             self._write(json.dumps({"settings": asdict(settings)}))
+            sync_folder(folder)
 
     def append(self, outcome: Outcome) -> None:
         """Write one outcome; it is on disk when this returns."""

@@ -25,6 +25,8 @@ def collecting(categories: Sequence[str]) -> Iterator[Callable[["Standing"], Non
             for category, task in tasks.items():
                 bars.update(task, completed=standing.good.get(category, 0), total=standing.wanted.get(category))
             note = f"{standing.failed} gone, {standing.bytes_read / 1e6:.0f} MB"
+            if standing.waiting_s:
+                note = f"a wall: waiting {standing.waiting_s:.0f} s"
             bars.update(tasks[categories[-1]], note=note)
 
         yield show

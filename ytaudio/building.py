@@ -1,0 +1,111 @@
+"""What `ytaudio build` does: a source to clips, to a dataset and its report."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+from ytaudio import media
+from ytaudio.assemble import BuildReport, assemble
+from ytaudio.collect import collect
+from ytaudio.errors import UserError, writing_to
+from ytaudio.ledger import Ledger, Settings, open_ledger
+from ytaudio.manners import Manners
+from ytaudio.media import Access, Failure, Reason
+from ytaudio.printing import plain
+from ytaudio.progress import collecting
+from ytaudio.rebuilt import check_rebuilt, sides_kept
+from ytaudio.shares import merge
+from ytaudio.sources import Source
+from ytaudio.splits import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a source is to be built."""
+
+    settings: Settings
+    protocol: Protocol
+    per_category: int | None = None  # good videos a class; None takes all
+    threads: int = 16  # videos read at a time
+    retry: Collection[Reason] = ()
+    manners: Manners = field(default_factory=Manners)
+    access: Access = field(default_factory=Access)
+
+
+def reasons(names: Iterable[str]) -> frozenset[Reason]:
+    """Reasons by their names, several with commas between; "all" is every one that a ledger can hold.
+
+    Raises:
+        UserError: there is no such reason.
+    """
+    known = {reason.value: reason for reason in Reason if reason.kind != "wall"}
+    asked = [name.strip().casefold() for text in names for name in text.split(",") if name.strip()]
+    unknown = sorted(set(asked) - set(known) - {"all"})
+    if unknown:
+        raise UserError(f"There is no reason {', '.join(unknown)} to retry: give all, {', '.join(known)}.")
+    return frozenset(known.values() if "all" in asked else (known[name] for name in asked))
+
+
+def build(source: Source, out: Path, plan: Plan) -> BuildReport | Failure:
+    """Collect what is missing in `out`, then write its dataset; a Failure is the wall that ended the run.
+
+    Raises:
+        UserError: the folder cannot be used, or nothing was collected.
+    """
+    settings = source.settings(plan.settings)
+    with writing_to(out), open_ledger(out, settings) as ledger:
+        merge(out, ledger, settings)
+        wall = _collect(source, ledger, settings, plan)
+        if wall:
+            return wall
+        rebuilt = check_rebuilt(source.published, ledger.outcomes) if source.published else {}
+        return assemble(
+            out,
+            source.catalog,
+            ledger.outcomes,
+            settings,
+            protocol=plan.protocol,
+            per_category=plan.per_category,
+            source=source.name,
+            sides=sides_kept(source.published, rebuilt) if source.published else None,
+            rebuilt=rebuilt,
+        )
+
+
+def _collect(source: Source, ledger: Ledger, settings: Settings, plan: Plan) -> Failure | None:
+    with collecting(source.catalog.categories) as show:
+        ended = collect(
+            source.catalog.videos,
+            ledger,
+            settings,
+            per_category=plan.per_category,
+            threads=plan.threads,
+            retry=plan.retry,
+            windows=source.windows,
+            manners=plan.manners,
+            locate=partial(media.locate, access=plan.access),
+            online=partial(media.online, access=plan.access),
+            show=show,
+        )
+    return ended.stopped_by
+
+
+def wall_sentence(wall: Failure, now: datetime) -> str:
+    """What kind of wall ended the run, that no video is blamed for it, and when and how to go on."""
+    if wall.reason is Reason.OFFLINE:
+        return (
+            f"This machine seems to be offline ({plain(wall.detail)}); no video is blamed for it and nothing is lost: "
+            "give the same command again when the network is back."
+        )
+    met = f"The site put up a wall ({wall.reason.value}: {plain(wall.detail)})"
+    others = "with --cookies, --cookies-from-browser or another --proxy"
+    if wall.retry_after_s:
+        until = now + timedelta(seconds=wall.retry_after_s)
+        day = "" if until.date() == now.date() else f"{until:%Y-%m-%d} "
+        when = f"it asks to be left alone until {day}{until:%H:%M}: give the same command again after that, or {others}"
+    else:
+        hours = "an hour" if wall.reason is Reason.RATE_LIMITED else "some hours"
+        when = f"wait {hours} and give the same command again, or go on {others}"
+    return f"{met}; no video is blamed for it and nothing is lost: {when}."
