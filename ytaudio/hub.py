@@ -1,10 +1,12 @@
 """The only room that writes to a Hub: each publication is one commit, and a reader never sees half of it."""
 
 import json
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -12,6 +14,7 @@ from huggingface_hub import (
     CommitOperation,
     CommitOperationAdd,
     CommitOperationDelete,
+    DatasetInfo,
     HfApi,
     constants,
     hf_hub_download,
@@ -21,7 +24,18 @@ from huggingface_hub.utils import validate_repo_id
 
 from ytaudio import cards
 from ytaudio.hub_errors import hub_errors
-from ytaudio.packing import WEIGHTS, Files, HubError, card_files, dataset_files, model_files, result_files, space_files
+from ytaudio.links import LINKS_ONLY
+from ytaudio.packing import (
+    WEIGHTS,
+    Files,
+    HubError,
+    card_files,
+    dataset_files,
+    link_files,
+    model_files,
+    result_files,
+    space_files,
+)
 from ytaudio.runs import RUN_FILE, TrainingRun
 from ytaudio.scores import SCORES_FILE, Scores
 
@@ -37,27 +51,64 @@ def push_dataset(
     repo_id: str,
     *,
     public: bool = False,
+    links_only: bool = False,
     message: str | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> str:
     """Publish what `ytaudio build` wrote and give its address: data, card, plots, report and eval.yaml in one commit.
 
     Data files of an earlier publication that are no longer there are deleted in the same commit. The repository is
-    private unless `public`; a repository that is public already is refused without it.
+    private unless `public`; a repository that is public already is refused without it. One that holds audio never
+    becomes links-only, since its history would still give the audio, nor the other way round, since its readers rebuild
+    from it.
 
     Args:
         folder: the folder built in, or its dataset folder that holds data/ and report.json.
         repo_id: USER/NAME, or NAME for one of the token's user.
         public: let anyone read it.
+        links_only: publish what `ytaudio build hub:USER/NAME` makes the same clips from, and no audio.
         message: of the commit.
         sleep: waits that many seconds between attempts.
 
     Raises:
-        HubError: something is missing in the folder (then nothing is created), the Hub refuses or cannot be reached.
+        UserError: something is missing in the folder (then nothing is created), the repository holds the other kind,
+            the Hub refuses or cannot be reached.
     """
     repo_id = _full_name(repo_id)
-    files = dataset_files(Path(folder), repo_id)
-    return _publish(repo_id, "dataset", files, ("data/",), not public, message or "Clips, card and report", sleep)
+    with tempfile.TemporaryDirectory(prefix="ytaudio-links-") as place:
+        if links_only:
+            files, said = link_files(Path(folder), repo_id, Path(place)), "Links, windows, card and report"
+        else:
+            files, said = dataset_files(Path(folder), repo_id), "Clips, card and report"
+        check = partial(_same_kind, repo_id, links_only)
+        return _publish(repo_id, "dataset", files, ("data/",), not public, message or said, sleep, check)
+
+
+def _same_kind(repo_id: str, links_only: bool, there: DatasetInfo) -> None:
+    """Refuse a repository that holds the other kind of dataset.
+
+    Raises:
+        HubError: naming the mend.
+    """
+    names = {file.rfilename for file in there.siblings or ()}
+    if not any(name.startswith("data/") for name in names):
+        return
+    holds_links = False
+    if "report.json" in names:
+        path = Path(hf_hub_download(repo_id, "report.json", repo_type="dataset", revision=there.sha))
+        try:
+            holds_links = json.loads(path.read_text(encoding="utf-8")).get(LINKS_ONLY) is True
+        except (ValueError, AttributeError):
+            holds_links = False  # of somebody else's making; whatever it is, it is not links-only
+    if holds_links and not links_only:
+        raise HubError(
+            f"{repo_id} is links-only, and others rebuild from it: say --links-only, or push to another name."
+        )
+    if links_only and not holds_links:
+        raise HubError(
+            f"{repo_id} holds audio, and its history would go on giving it: push --links-only to another name, "
+            "or delete that repository first."
+        )
 
 
 def push_model(
@@ -166,6 +217,7 @@ def _publish(
     private: bool,
     message: str,
     sleep: Callable[[float], None],
+    check: Callable[[DatasetInfo], None] | None = None,
 ) -> str:
     """Create the repository if need be and commit all files at once; paths that begin like `stale` are replaced."""
     api, what = HfApi(), f"{repo_type} {repo_id}"
@@ -175,7 +227,7 @@ def _publish(
         there = api.repo_info(repo_id, repo_type=repo_type)
         if repo_type == "dataset" and private and there.private is False:
             raise HubError(f"The {what} is public: say --public, or make it private on its page first.")
-        _commit(api, repo_id, repo_type, files, stale, message, sleep)
+        _commit(api, repo_id, repo_type, files, stale, message, sleep, check)
         if repo_type == "dataset" and not private and there.private:
             api.update_repo_settings(repo_id, repo_type=repo_type, private=False)
     return str(url)
@@ -189,6 +241,7 @@ def _commit(
     stale: tuple[str, ...],
     message: str,
     sleep: Callable[[float], None],
+    check: Callable[[DatasetInfo], None] | None = None,
 ) -> None:
     """One create_commit on the newest parent, again when another came first or the Hub stumbles.
 
@@ -198,6 +251,8 @@ def _commit(
     for attempt in range(1, ATTEMPTS + 1):
         try:
             there = api.repo_info(repo_id, repo_type=repo_type)
+            if check and isinstance(there, DatasetInfo):
+                check(there)
             known = api.list_repo_files(repo_id, repo_type=repo_type, revision=there.sha)
             operations: list[CommitOperation] = [
                 CommitOperationAdd(path_in_repo=path, path_or_fileobj=content) for path, content in files.items()

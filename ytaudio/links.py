@@ -1,10 +1,43 @@
-"""A dataset without its audio: which windows of which videos it is made of, and whether they sound the same today."""
+"""A dataset without its audio: which windows of which videos it is made of, written and read again."""
 
-from collections.abc import Mapping
+import math
+import re
+from base64 import b64decode
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from ytaudio.clips import Window
-from ytaudio.ledger import Settings
+import pyarrow as pa
+import pyarrow.parquet as pq
+from datasets import ClassLabel, Features, Value
+
+from ytaudio.catalog import Catalog, Rejected, Video, normalize_category, parse_link
+from ytaudio.clips import MINIMUM_S, SAMPLING_RATE, Window
+from ytaudio.errors import UserError
+from ytaudio.ledger import Outcome, Settings, read_ledger
+
+LINKS_ONLY = "links_only"  # the key of report.json that says so
+BATCH = 1000  # rows in memory at a time
+MOST_CLIPS = 100_000  # a video
+LONGEST_S = 600.0  # of a clip, as `ytaudio build` lets it be
+LATEST_S = 1e6  # where a window may begin: the longest videos have some hundred thousand seconds
+_SHARD = re.compile(r"(?P<split>train|validation|test)-\d{5}-of-\d{5}\.parquet")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_FINGERPRINT_CHARACTERS = 2000
+_FROM_DATASET = ("video_id", "url", "label", "clip", "start_s", "channel_id")
+
+FEATURES = {
+    "video_id": Value("string"),
+    "url": Value("string"),
+    "label": ClassLabel(names=[]),  # filled in by link_features()
+    "clip": Value("int32"),  # index of the clip in its video
+    "start_s": Value("float64"),  # seconds from the beginning of the video; exact, for it decides the clip's bytes
+    "seconds": Value("float64"),  # length; a whole number of samples at 16 kHz
+    "sha256": Value("string"),  # of the clip's FLAC file
+    "fingerprint": Value("string"),  # of its sound, as ytaudio.fingerprints writes it
+    "channel_id": Value("string"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +65,157 @@ class Published:
     def windows(self) -> dict[str, list[Window]]:
         """Video id to the windows to read again, by index."""
         return {video_id: [clip.window for clip in clips] for video_id, clips in self.clips.items()}
+
+
+def link_features(labels: Sequence[str]) -> Features:
+    """The columns of a links-only dataset, with these class names."""
+    return Features({**FEATURES, "label": ClassLabel(names=list(labels))})
+
+
+def write_links(folder: Path, shards: Sequence[Path], place: Path) -> list[Path]:
+    """Write a links-only twin of each Parquet file of a built dataset, a thousand rows in memory at a time.
+
+    Titles and descriptions stay at home: they are other people's words, and a rebuild reads them from the site.
+
+    Args:
+        folder: what `ytaudio build` wrote, with its ledger.
+        shards: the files of its dataset/data.
+        place: an empty folder for the twins, which bear the names of their originals.
+
+    Raises:
+        UserError: the ledger is missing, or does not belong to the dataset.
+    """
+    _, outcomes = read_ledger(folder)
+    written = []
+    for shard in shards:
+        source = pq.ParquetFile(shard)
+        labels = Features.from_arrow_schema(source.schema_arrow)["label"].names
+        schema = link_features(labels).arrow_schema
+        written.append(place / shard.name)
+        with pq.ParquetWriter(written[-1], schema) as writer:
+            for batch in source.iter_batches(BATCH, columns=list(_FROM_DATASET)):
+                rows = [_link(row, outcomes, folder) for row in batch.to_pylist()]
+                writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+    return written
+
+
+def _link(row: dict[str, Any], outcomes: Mapping[str, Outcome], folder: Path) -> dict[str, Any]:
+    outcome = outcomes.get(row["video_id"])
+    clip = next((clip for clip in outcome.clips if clip.index == row["clip"]), None) if outcome else None
+    if clip is None or abs(clip.start_s - row["start_s"]) > 1e-6 * max(1.0, clip.start_s):  # the dataset's is a float32
+        raise UserError(
+            f"The ledger of {folder} does not know clip {row['clip']} of {row['video_id']} as the dataset has it: "
+            "give the same build command again, then push."
+        )
+    seconds = clip.samples / SAMPLING_RATE  # the record's own is rounded
+    kept = {name: row[name] for name in ("video_id", "url", "label", "clip", "channel_id")}
+    return {**kept, "start_s": clip.start_s, "seconds": seconds, "sha256": clip.sha256, "fingerprint": clip.fingerprint}
+
+
+def read_links(shards: Sequence[Path], name: str, commit: str, report: Mapping[str, Any]) -> tuple[Catalog, Published]:
+    """Read a links-only dataset that anybody may have written: every row is checked, and a bad one refused.
+
+    A refused row is a Rejected whose line counts the rows of all files from 1, and whose reason is "bad_link",
+    "bad_label", "bad_window", "bad_hash", "duplicate" or "conflict" (another url, label or split than the video's
+    first row).
+
+    Raises:
+        UserError: a file is not of a links-only dataset, the report lacks its settings, or no row is usable.
+    """
+    what = f"hub:{name} at {commit[:12]}"
+    settings, protocol = _settings(report, what, f"{name}@{commit}")
+    videos: dict[str, Video] = {}
+    sides: dict[str, str] = {}
+    clips: dict[str, dict[int, PublishedClip]] = {}
+    rejected: list[Rejected] = []
+    for line, (split, row) in enumerate(_rows(shards, what), 1):
+        reason = _fault(row, settings)
+        video_id, index = row["video_id"], row["clip"]
+        video = None if reason else Video(video_id, row["url"], "", "", row["label"])
+        if video and (videos.get(video_id, video), sides.get(video_id, split)) != (video, split):
+            reason = "conflict"
+        elif video and index in clips.get(video_id, {}):
+            reason = "duplicate"
+        if reason or video is None:
+            rejected.append(Rejected(line, reason, f"{video_id} clip {index}"[:80]))
+            continue
+        videos[video_id], sides[video_id] = video, split
+        window = Window(row["start_s"], row["seconds"])
+        clip = PublishedClip(index, window, row["sha256"], row["fingerprint"])
+        clips.setdefault(video_id, {})[index] = clip
+    if not videos:
+        raise UserError(f"{what} has no usable row ({len(rejected)} refused): ask its author to push it again.")
+    ordered = {video_id: tuple(known[index] for index in sorted(known)) for video_id, known in clips.items()}
+    return (
+        Catalog(tuple(videos.values()), tuple(rejected)),
+        Published(name, commit, ordered, sides, settings, protocol),
+    )
+
+
+def _settings(report: Mapping[str, Any], what: str, windows_of: str) -> tuple[Settings, str]:
+    count, seconds, seed = (report.get(name) for name in ("clips_per_video", "clip_seconds", "seed"))
+    protocol = report.get("protocol")
+    if (
+        (type(count) is int and 1 <= count <= MOST_CLIPS)
+        and (isinstance(seconds, int | float) and MINIMUM_S <= seconds <= LONGEST_S)
+        and (type(seed) is int and abs(seed) < 2**63)
+        and isinstance(protocol, str)
+    ):
+        return Settings(count, float(seconds), seed, windows_of), protocol
+    raise UserError(f"The report.json of {what} lacks the settings of a build: ask its author to push it again.")
+
+
+def _rows(shards: Sequence[Path], what: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The split and the row, its label as a name, of every row of all files."""
+    for shard in shards:
+        named = _SHARD.fullmatch(shard.name)
+        try:
+            source = pq.ParquetFile(shard)
+            found = Features.from_arrow_schema(source.schema_arrow)
+            fits = {name: found.get(name) for name in FEATURES if name != "label"}
+            labels = found["label"].names if isinstance(found.get("label"), ClassLabel) else None
+            if not named or labels is None or fits != {name: FEATURES[name] for name in fits}:
+                raise UserError(
+                    f"{shard.name} of {what} is not a file of a links-only dataset: ask its author to push it again."
+                )
+            for batch in source.iter_batches(BATCH, columns=list(FEATURES)):
+                for row in batch.to_pylist():
+                    number = row["label"]
+                    known = number is not None and 0 <= number < len(labels)
+                    yield named["split"], {**row, "label": labels[number] if known else ""}
+        except (pa.ArrowException, OSError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{shard.name} of {what} cannot be read as Parquet ({type(error).__name__}): "
+                "ask its author to push it again."
+            ) from None
+
+
+def _fault(row: Mapping[str, Any], settings: Settings) -> str:
+    """Why a row is refused, or ""."""
+    try:
+        linked = parse_link(row["url"] or "")
+    except ValueError:
+        return "bad_link"
+    if linked != (row["video_id"], row["url"]):
+        return "bad_link"
+    if not row["label"] or normalize_category(row["label"]) != row["label"]:
+        return "bad_label"
+    numbers = row["clip"], row["start_s"], row["seconds"]
+    if any(number is None or not math.isfinite(number) for number in numbers):
+        return "bad_window"
+    longest_s = settings.clip_seconds + 1 / SAMPLING_RATE
+    if not (0 <= row["clip"] < settings.clips_per_video and 0 <= row["start_s"] <= LATEST_S):
+        return "bad_window"
+    if not MINIMUM_S <= row["seconds"] <= longest_s:
+        return "bad_window"
+    if not _SHA256.fullmatch(row["sha256"] or "") or not _is_fingerprint(row["fingerprint"]):
+        return "bad_hash"
+    return ""
+
+
+def _is_fingerprint(text: str | None) -> bool:
+    """Whether it can be compared: base64 of words of 16 bits, as ytaudio.fingerprints writes them; "" is one too."""
+    try:
+        return text is not None and len(text) <= _FINGERPRINT_CHARACTERS and not len(b64decode(text, validate=True)) % 2
+    except ValueError:
+        return False

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from ytaudio import cards
 from ytaudio.errors import UserError
+from ytaudio.links import LINKS_ONLY, write_links
 from ytaudio.runs import RUN_FILE, TrainingRun
 from ytaudio.scores import SCORES_FILE, Scores, predictions_parquet
 
@@ -33,7 +34,7 @@ def dataset_files(folder: Path, repo_id: str) -> Files:
     """
     folder = folder / "dataset" if (folder / "dataset" / "data").is_dir() else folder
     shards, report = _checked_data(folder)
-    splits = sorted(shards, key=lambda name: (_ORDER.get(name, len(_ORDER)), name))
+    splits = _in_order(shards)
     return {
         **{f"data/{path.name}": path for split in splits for path in shards[split]},
         "README.md": cards.dataset_card(report, repo_id, splits).encode(),
@@ -41,6 +42,37 @@ def dataset_files(folder: Path, repo_id: str) -> Files:
         "eval.yaml": cards.eval_yaml(repo_id, splits).encode(),
         **cards.dataset_plots(report),
     }
+
+
+def link_files(folder: Path, repo_id: str, place: Path) -> Files:
+    """The files of the same dataset without its audio: links, windows, labels, hashes and fingerprints, card, report.
+
+    There is no eval.yaml: without audio there is nothing to score.
+
+    Args:
+        folder: what `ytaudio build` wrote, with its ledger, or the dataset folder in it.
+        repo_id: where it will be found.
+        place: an empty folder for the Parquet files; they are needed until they are uploaded.
+
+    Raises:
+        UserError: something is missing or cannot be read, or ledger and dataset are not of one build.
+    """
+    data = folder / "dataset" if (folder / "dataset" / "data").is_dir() else folder
+    shards, report = _checked_data(data)
+    splits = _in_order(shards)
+    built = data.parent if data.name == "dataset" else folder
+    written = write_links(built, [path for split in splits for path in shards[split]], place)
+    report = {**report, LINKS_ONLY: True}
+    return {
+        **{f"data/{path.name}": path for path in written},
+        "README.md": cards.links_card(report, repo_id, splits).encode(),
+        "report.json": json.dumps(report, indent=1, ensure_ascii=False).encode() + b"\n",
+        **cards.dataset_plots(report),
+    }
+
+
+def _in_order(splits: Iterable[str]) -> list[str]:
+    return sorted(splits, key=lambda name: (_ORDER.get(name, len(_ORDER)), name))
 
 
 def _checked_data(folder: Path) -> tuple[dict[str, list[Path]], dict]:

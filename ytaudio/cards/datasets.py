@@ -1,0 +1,149 @@
+"""Datasets: a build's report to README text, plots and eval.yaml."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from huggingface_hub import DatasetCardData, constants
+
+from ytaudio import plots
+from ytaudio.rebuilt import rebuilt_lines
+
+from .markup import listed, render
+from .models import TASKS
+
+LINKS_TAG = "links-only"
+MOST_ROWS = 100  # of a table of categories
+MOST_PAIRS = 10  # of videos that sound the same
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+
+
+def dataset_card(report: Mapping[str, Any], repo_id: str, splits: Sequence[str] | None = None) -> str:
+    """README.md of a dataset, from its build's report.
+
+    Args:
+        report: BuildReport as a dict, or what report.json holds.
+        repo_id: where it will be found.
+        splits: those with files in data/; None for all of the report that hold clips.
+    """
+    return _card("dataset_card.md", report, repo_id, splits, (), _build_command(report))
+
+
+def links_card(report: Mapping[str, Any], repo_id: str, splits: Sequence[str] | None = None) -> str:
+    """README.md of a links-only dataset: what it is, how to rebuild the audio, where the rights lie.
+
+    The arguments are dataset_card's.
+    """
+    return _card("links_card.md", report, repo_id, splits, (LINKS_TAG,), f"ytaudio build hub:{repo_id} OUT")
+
+
+def _card(
+    template: str,
+    report: Mapping[str, Any],
+    repo_id: str,
+    splits: Sequence[str] | None,
+    tags: Sequence[str],
+    rebuild: str,
+) -> str:
+    counted = {name: split for name, split in report["splits"].items() if any(c["clips"] for c in split.values())}
+    splits = list(splits or counted)
+    labels, name = list(report["labels"]), repo_id.rsplit("/", 1)[-1]
+    front = _front_matter(name, report["clips"], splits, tags)
+    empty = {"videos": 0, "clips": 0, "channels": 0}
+    return render(
+        template,
+        front_matter=front.to_yaml(),
+        name=front.pretty_name,
+        repo_id=repo_id,
+        report=report,
+        labels=labels,
+        label_list=listed(labels),
+        first_split=splits[0],
+        splits=[
+            {"name": split, **{what: sum(c[what] for c in counted.get(split, {}).values()) for what in empty}}
+            for split in splits
+        ],
+        categories=[
+            {"label": label, "counts": [counted.get(split, {}).get(label, empty) for split in splits]}
+            for label in labels[:MOST_ROWS]
+        ],
+        more_categories=max(0, len(labels) - MOST_ROWS),
+        attempts=_attempts(report, labels),
+        alike=_alike(report),
+        rebuild=rebuild,
+        rebuilt=rebuilt_lines(report["rebuilt"]) if report.get("rebuilt") else [],
+        citation=_citation(name, repo_id, str(report.get("created", ""))),
+    )
+
+
+def _front_matter(name: str, clips: int, splits: Sequence[str], tags: Sequence[str]) -> DatasetCardData:
+    files = [{"split": split, "path": f"data/{split}-*.parquet"} for split in splits]
+    return DatasetCardData(
+        pretty_name=name.replace("-", " ").replace("_", " "),
+        license="other",
+        license_name="rights-stay-with-the-uploaders",
+        task_categories=["audio-classification"],
+        size_categories=[next((name for limit, name in _SIZES if clips < limit), "1M<n<10M")],
+        annotations_creators=["found"],
+        source_datasets=["original"],
+        tags=["audio", "video-topics", "ytaudio", *tags],
+        configs=[{"config_name": "default", "data_files": files}],
+    )
+
+
+def _attempts(report: Mapping[str, Any], labels: Sequence[str]) -> list[dict[str, Any]]:
+    """For each category, the videos it took to collect the ones used; [] where the report does not tell."""
+    tried = report.get("attempts") or {}
+    shown = [label for label in labels if label in tried][:MOST_ROWS]
+    splits = report["splits"].values()
+    used = {label: sum(split.get(label, {}).get("videos", 0) for split in splits) for label in shown}
+    return [{"label": label, "tried": tried[label], "used": used[label]} for label in shown]
+
+
+def _alike(report: Mapping[str, Any]) -> list[str]:
+    """A line for each of the first pairs of videos that sound the same."""
+    pairs = report.get("near_duplicates") or []
+    lines = [f"{pair['a']} and {pair['b']}, similarity {pair['similarity']:.2f}" for pair in pairs[:MOST_PAIRS]]
+    return lines + ([f"{len(pairs) - MOST_PAIRS} more are in report.json"] if len(pairs) > MOST_PAIRS else [])
+
+
+def _build_command(report: Mapping[str, Any]) -> str:
+    named = str(report.get("source") or "links.csv")
+    if named.startswith("hub:"):  # brings its settings and splits with it
+        named = re.sub(r"[^\w./:@-]", "_", named)
+        return f"ytaudio build {named} OUT"
+    source = re.sub(r"[^\w./:-]", "_", named if named.startswith("kaggle:") else Path(named).name)
+    return (
+        f"ytaudio build {source} OUT --clips-per-video {report['clips_per_video']} "
+        f"--clip-seconds {report['clip_seconds']:g} --seed {report['seed']} --protocol {report['protocol']}"
+    )
+
+
+def _citation(name: str, repo_id: str, created: str) -> str:
+    key = re.sub(r"\W+", "_", name)
+    return (
+        f"@misc{{{key},\n  title = {{{name}}},\n  author = {{{repo_id.split('/')[0]}}},\n  year = {{{created[:4]}}},\n"
+        f"  howpublished = {{\\url{{{constants.ENDPOINT}/datasets/{repo_id}}}}}\n}}"
+    )
+
+
+def dataset_plots(report: Mapping[str, Any]) -> dict[str, bytes]:
+    """The pictures dataset_card shows, by their path in the repository."""
+    return {"plots/classes.png": plots.classes(report["splits"], report["labels"])}
+
+
+def eval_yaml(repo_id: str, splits: Sequence[str]) -> str:
+    """eval.yaml of a dataset, which makes its page a leaderboard: a task for each measure on the split scored."""
+    split = next((name for name in ("test", "validation") if name in splits), splits[0])
+    return yaml.safe_dump(
+        {
+            "name": repo_id.rsplit("/", 1)[-1],
+            "description": "What a video is about, from its sound: accuracy and macro-F1 over videos, from 0 to 1.",
+            "evaluation_framework": "ytaudio",
+            "tasks": [{"id": task, "config": "default", "split": split} for task in TASKS],
+        },
+        sort_keys=False,
+        allow_unicode=True,
+    )

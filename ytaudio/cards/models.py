@@ -1,0 +1,145 @@
+"""Models and demos: scores and the record of a training to README text, results in the Hub's formats, plots."""
+
+from collections.abc import Sequence
+
+import yaml
+from huggingface_hub import EvalResult, EvalResultEntry, ModelCard, ModelCardData, SpaceCardData, constants
+from huggingface_hub import eval_result_entries_to_yaml as entries_to_yaml
+
+from ytaudio import plots
+from ytaudio.runs import CROP_S, TrainingRun
+from ytaudio.scores import Scores
+
+from .markup import listed, redacted, render, text
+
+TASKS = {"accuracy": "accuracy", "macro_f1": "f1"}  # our measures, and what the Hub calls them
+_NAMES = {"accuracy": "Accuracy", "macro_f1": "Macro-F1"}
+
+
+def eval_results_yaml(scores: Scores) -> str:
+    """An .eval_results/*.yaml of a model: an entry for each task of the dataset's eval.yaml.
+
+    Raises:
+        ValueError: the scores are of a dataset that is in no repository, so that nobody could look them up.
+    """
+    if not scores.dataset_revision:
+        raise ValueError(f"{scores.dataset_id} has no commit that an evaluation result could name")
+    notes = f"{scores.videos} videos, {scores.crops} crops of {scores.crop_seconds:g} s a clip, split {scores.split}"
+    entries = []
+    for task in TASKS:
+        low, high = getattr(scores, f"{task}_interval")
+        entries.append(
+            EvalResultEntry(
+                dataset_id=scores.dataset_id,
+                task_id=task,
+                value=getattr(scores, task),
+                dataset_revision=scores.dataset_revision,
+                date=scores.created,
+                notes=f"{notes}, 95 % interval {low:.3f} to {high:.3f}",
+            )
+        )
+    return yaml.safe_dump(entries_to_yaml(entries), sort_keys=False, allow_unicode=True)
+
+
+def _model_index(scores: Scores) -> list[EvalResult]:
+    return [
+        EvalResult(
+            task_type="audio-classification",
+            dataset_type=scores.dataset_id,
+            dataset_name=scores.dataset_id.rsplit("/", 1)[-1],
+            dataset_split=scores.split,
+            dataset_revision=scores.dataset_revision or None,
+            metric_type=TASKS[task],
+            metric_name=f"{_NAMES[task]} over {level}",
+            metric_value=getattr(scores, f"{prefix}{task}"),
+        )
+        for prefix, level in (("", "videos"), ("clip_", "clips"))
+        for task in TASKS
+    ]
+
+
+def model_card(
+    scores: Scores | None, run: TrainingRun | None, repo_id: str, *, labels: Sequence[str], remote_code: bool = False
+) -> str:
+    """README.md of a model.
+
+    Args:
+        scores: None where it was not evaluated, and the card says so.
+        run: None where its training is not recorded.
+        repo_id: where it will be found.
+        labels: what it can answer.
+        remote_code: whether it brings its own code, which a user must trust.
+    """
+    known = {(run.dataset_id, run.dataset_revision)} if run else set()
+    known |= {(scores.dataset_id, scores.dataset_revision)} if scores else set()
+    name = repo_id.rsplit("/", 1)[-1]
+    front = ModelCardData(
+        library_name="transformers",
+        pipeline_tag="audio-classification",
+        base_model=run.base_model if run and run.base_revision else None,
+        datasets=sorted({dataset for dataset, revision in known if revision}) or None,
+        metrics=list(TASKS.values()),
+        tags=["audio", "video-topics", "ytaudio"],
+        model_name=name,
+        eval_results=_model_index(scores) if scores else None,
+    )
+    return render(
+        "model_card.md",
+        front_matter=front.to_yaml(),
+        name=name,
+        scores=scores,
+        run=run,
+        label_list=listed(labels),
+        usage=_usage(repo_id, remote_code),
+        remote_code=remote_code,
+        crop_seconds=run.crop_seconds if run else scores.crop_seconds if scores else CROP_S,
+        dataset_link=_dataset_link(scores.dataset_id, scores.dataset_revision) if scores else "",
+        training_link=_dataset_link(run.dataset_id, run.dataset_revision) if run else "",
+        command=redacted(run.command) if run else "",
+        settings=redacted(yaml.safe_dump(dict(run.settings), sort_keys=False, allow_unicode=True)) if run else "",
+    )
+
+
+def is_ours(content: str) -> bool:
+    """Whether a README is a card of ytaudio's, which may be written anew."""
+    return "ytaudio" in ModelCard(content, ignore_metadata_errors=True).data.get("tags", [])
+
+
+def with_results(content: str, scores: Scores, repo_id: str) -> str:
+    """Somebody else's model card with these results in its model-index, in the place of older ones of the same kind."""
+    card, new = ModelCard(content, ignore_metadata_errors=True), _model_index(scores)
+    old = card.data.get("eval_results", [])
+    card.data["eval_results"] = [one for one in old if not any(one.is_equal_except_value(other) for other in new)] + new
+    card.data["model_name"] = card.data.get("model_name", repo_id.rsplit("/", 1)[-1])
+    return str(card)
+
+
+def _usage(repo_id: str, remote_code: bool) -> str:
+    trust = ", trust_remote_code=True" if remote_code else ""
+    return (
+        "import numpy as np\nfrom transformers import pipeline\n\n"
+        f'classify = pipeline("audio-classification", model="{repo_id}"{trust})\n'
+        "waveform = np.sin(440 * 2 * np.pi * np.arange(80_000) / 16_000).astype(np.float32)  # 5 s: your sound here\n"
+        "print(classify(waveform))"
+    )
+
+
+def _dataset_link(dataset_id: str, revision: str) -> str:
+    if not revision:
+        return text(dataset_id)
+    return f"[{text(dataset_id)}]({constants.ENDPOINT}/datasets/{dataset_id}/tree/{revision}) at `{revision[:12]}`"
+
+
+def model_plots(scores: Scores | None, run: TrainingRun | None) -> dict[str, bytes]:
+    """The pictures model_card shows, by their path in the repository."""
+    shown = {"plots/confusion.png": plots.confusion(scores.confusion, scores.labels)} if scores else {}
+    return shown | ({"plots/training.png": plots.training(run.history)} if run else {})
+
+
+def space_card(repo_id: str, models: Sequence[str]) -> str:
+    """README.md of the Gradio demo of some models."""
+    name = repo_id.rsplit("/", 1)[-1]
+    front = SpaceCardData(
+        title=name.replace("-", " "), sdk="gradio", app_file="app.py", models=list(models), tags=["audio", "ytaudio"]
+    )
+    return render("space_card.md", front_matter=front.to_yaml(), name=name, models=list(models))
