@@ -1,44 +1,61 @@
 """The same `collect` on many machines, on datatrove (Slurm, Ray): a wall is put up against one machine's address."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import fcntl
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from datatrove.executor import LocalPipelineExecutor
-from datatrove.executor.base import PipelineExecutor
 from datatrove.pipeline.base import PipelineStep
 
-from ytaudio import media
+from ytaudio import media, shares
 from ytaudio.catalog import Video
-from ytaudio.collect import collect, visiting_order
-from ytaudio.errors import UserError
-from ytaudio.ledger import Settings, open_ledger
-from ytaudio.shares import task_folder
+from ytaudio.clips import Window
+from ytaudio.collect import collect
+from ytaudio.errors import UserError, writing_to
+from ytaudio.ledger import Ledger, Outcome, Settings, open_ledger
+from ytaudio.manners import Manners
+from ytaudio.media import Access, Failure, Reason
+from ytaudio.places import EVERY_S, Mirror, Place
+from ytaudio.schedulers import ENGINES, TaskStopped, slurm_has
+from ytaudio.shares import Ended, Need, task_place
 
-LOGS = "engine_logs"
+LAUNCHING, BUSY = "launching", "busy"  # files that a launcher, or a task at work, holds locked
+JOB = "slurm_job"  # of a launch: its id
+LOGS = "logs"  # of a launch: datatrove's
+_PATIENCE_S = 20.0  # for the end of a task whose machine is given up, before another takes its work over
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What every task of a run needs to know; it travels to the machines pickled."""
+    """What every task of a launch is told; its videos lie at the launch's place, however long the catalogue is."""
 
-    videos: tuple[Video, ...]
-    folder: Path  # on a file system that all machines share
+    launch: Place
     settings: Settings
-    per_category: int | None
+    wanted: Mapping[str, int | None]  # category to the good videos that a task looks for; None visits its whole share
     threads: int  # a task
-    access: media.Access
+    manners: Manners
+    access: Access
+    every_s: float = EVERY_S  # seconds between two mirrors, where the place is not on a disk
 
 
-def share(videos: tuple[Video, ...], settings: Settings, rank: int, tasks: int) -> list[Video]:
-    """The videos of task `rank`: every `tasks`-th of each category's visiting order."""
-    return [v for queue in visiting_order(videos, settings.seed).values() for v in queue[rank::tasks]]
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """How tasks ended, or that they are queued."""
+
+    tasks: int  # launched; 0 if there was nothing left for them
+    queued: str = ""  # the id of the Slurm job that holds them
+    stopped_by: Failure | None = None  # the wall that ended a task, if one did; the detail names the machine
 
 
 class CollectShare(PipelineStep):
-    """One task of a run: its share of the videos into its own folder, resumed by its own ledger."""
+    """One task: its share of the videos to a ledger and clips of its own, resumed by that ledger."""
 
     name, type = "collect", "ytaudio"
 
@@ -47,51 +64,227 @@ class CollectShare(PipelineStep):
         self.job = job
 
     def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Iterator[Any]:
-        """Collect the share of task `rank` of `world_size`; datatrove marks the task done when this ends.
+        """Collect the share of task `rank`.
 
         Raises:
-            RuntimeError: a wall ended it; the same launch again goes on with the tasks that are not done.
+            TaskStopped: a wall or something to mend on this machine ended it, and is noted at the task's place.
         """
-        job = self.job
-        wanted = None if job.per_category is None else -(-job.per_category // world_size)
-        with open_ledger(task_folder(job.folder, rank), job.settings) as ledger:
-            ended = collect(
-                share(job.videos, job.settings, rank, world_size),
-                ledger,
-                job.settings,
-                per_category=wanted,
-                threads=job.threads,
-                locate=partial(media.locate, access=job.access),
-            )
-            self.stat_update("videos", value=len(ledger.outcomes))
-        if ended.stopped_by:
-            raise RuntimeError(f"a wall ended task {rank}: {ended.stopped_by.detail}")
+        threading.Thread(target=_end_with, args=(os.getppid(),), name="parent", daemon=True).start()
+        task = task_place(self.job.launch, rank)
+        node = os.environ.get("DATATROVE_NODE_IPS", "")
+        try:
+            ended = Ended(node, self._collect(task))
+        except UserError as error:
+            ended = Ended(node, trouble=str(error))
+        shares.write_ended(task, ended)
+        if ended.stopped_by or ended.trouble:
+            raise TaskStopped(f"task {rank} on {node}: {ended.stopped_by or ended.trouble}")
         yield from data or ()
 
+    def _collect(self, task: Place) -> Failure | None:
+        """Visit the share; the wall that ended it, if one did.
 
-def _executor(engine: str, step: CollectShare, tasks: int, folder: Path, slurm: dict[str, Any]) -> PipelineExecutor:
-    logs = str(folder / LOGS)
-    if engine == "local":
-        return LocalPipelineExecutor([step], tasks=tasks, logging_dir=logs)
-    if engine == "ray":
-        from datatrove.executor import RayPipelineExecutor
+        Raises:
+            UserError: this machine lacks something, or another is at work on the share.
+        """
+        job = self.job
+        if job.access.cookies and not Path(job.access.cookies).is_file():
+            raise UserError(f"There are no cookies at {job.access.cookies} on a machine: put the file there on each.")
+        videos, windows = shares.read_share(task)
+        alike: dict[int | None, list[Video]] = {}
+        for video in videos:
+            alike.setdefault(job.wanted[video.category], []).append(video)
+        with _workplace(task, job.every_s) as folder, writing_to(folder), open_ledger(folder, job.settings) as ledger:
+            for wanted, some in alike.items():
+                ended = collect(
+                    some,
+                    ledger,
+                    job.settings,
+                    per_category=wanted,
+                    threads=job.threads,
+                    windows=windows,
+                    manners=job.manners,
+                    locate=partial(media.locate, access=job.access),
+                    online=partial(media.online, access=job.access),
+                )
+                if ended.stopped_by:
+                    return ended.stopped_by
+            self.stat_update("videos", value=len(ledger.outcomes))
+        return None
 
-        return RayPipelineExecutor([step], tasks=tasks, logging_dir=logs)
-    if engine == "slurm":
-        from datatrove.executor import SlurmPipelineExecutor
 
-        options = {"time": "24:00:00", "partition": "cpu", "job_name": "ytaudio", **slurm}
-        return SlurmPipelineExecutor([step], tasks=tasks, logging_dir=logs, mail_type="NONE", **options)
-    raise UserError(f"There is no engine {engine}: give --engine local, ray or slurm.")
+def _end_with(parent: int) -> None:
+    """End this process as a kill would when its parent is gone: its work is given to another machine then."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
 
 
-def collect_on(engine: str, job: Job, tasks: int, **slurm: Any) -> None:
-    """Run `collect` as `tasks` tasks of a datatrove executor; Slurm's are queued and this returns at once.
+@contextmanager
+def _workplace(task: Place, every_s: float) -> Iterator[Path]:
+    """The folder to collect into: the task's own, for one at a time, or one on this machine's disk that is mirrored."""
+    if folder := task.folder:
+        with _alone(folder / BUSY, _PATIENCE_S):
+            yield folder
+        return
+    with (
+        tempfile.TemporaryDirectory(prefix="ytaudio-", ignore_cleanup_errors=True) as scratch,
+        Mirror(Path(scratch), task, every_s),
+    ):
+        yield Path(scratch)
 
-    `slurm` goes to SlurmPipelineExecutor (partition, time, cpus_per_task, sbatch_args, ...). Tasks that are done are
-    skipped when the same run is launched again.
+
+@contextmanager
+def _alone(path: Path, patience_s: float = 0.0) -> Iterator[None]:
+    """Hold a file locked.
 
     Raises:
-        UserError: no such engine.
+        UserError: another process still holds it after `patience_s`.
     """
-    _executor(engine, CollectShare(job), tasks, job.folder, slurm).run()
+    with writing_to(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("w")
+    until = time.monotonic() + patience_s
+    with file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    raise UserError(f"Another launch is at work in {path.parent}: wait for it, or end it.") from None
+                time.sleep(0.2)
+        yield
+
+
+def collect_on(
+    engine: str,
+    videos: Iterable[Video],
+    ledger: Ledger,
+    settings: Settings,
+    *,
+    tasks: int,
+    shared: str | Path | None = None,
+    per_category: int | None = None,
+    retry: Collection[Reason] = (),
+    windows: Mapping[str, Sequence[Window]] | None = None,
+    threads: int = 16,
+    manners: Manners | None = None,
+    access: Access | None = None,
+    every_s: float = EVERY_S,
+    slurm: Mapping[str, Any] | None = None,
+) -> Launched:
+    """Deal what a build still lacks to tasks on other machines; `shares.merge` brings home what they have done.
+
+    Every launch deals anew what no launch before it and not the ledger has settled, so another number of tasks, a
+    longer catalogue, or tasks that were killed need no care, and what is finished is not fetched again. Where this
+    waits for the tasks (not on Slurm), it launches again for videos whose places dead ones left open.
+
+    Args:
+        engine: "local", "ray" or "slurm".
+        videos: the catalogue's.
+        ledger: of the folder built in, which stays open, and so locked, meanwhile.
+        settings: of the clips.
+        tasks: at most; each takes every so-many-th video of what is left.
+        shared: a folder or an fsspec URL that all machines reach; the ledger's folder if None.
+        per_category: good videos aimed at.
+        retry: reasons whose videos are tried again although they are settled.
+        windows: video id to the windows to read, where they are given.
+        threads: videos read at a time by each task.
+        manners: of each task.
+        access: cookies must lie at the same path on every machine.
+        every_s: seconds between two mirrors of a task to a place that is not on a disk.
+        slurm: keyword arguments from `schedulers.slurm_options`.
+
+    Raises:
+        UserError: no such engine, tasks are still at work, other settings, or something to mend on a machine.
+    """
+    if engine not in ENGINES:
+        raise UserError(f"There is no engine {engine}: give --engine local, ray or slurm.")
+    place = Place.at(shared or ledger.path.parent)
+    options = (threads, manners or Manners(), _elsewhere(access or Access(), engine), every_s)
+    videos = tuple(videos)
+    launched, tried = 0, set[str]()
+    with _launching(place):
+        known = dict(ledger.outcomes)
+        _learn(known, shares.tasks_in(place), settings)
+        while needs := shares.still_needed(
+            videos, known, settings.seed, per_category=per_category, retry=retry, tried=tried
+        ):
+            dealt = shares.deal(needs, min(tasks, sum(len(need.videos) for need in needs.values())))
+            launch = shares.new_launch(place, dealt, windows)
+            job = Job(launch, settings, _wanted(needs, len(dealt)), *options)
+            launched += len(dealt)
+            queued = ENGINES[engine](CollectShare(job), len(dealt), f"{launch.url}/{LOGS}", slurm or {})
+            if queued:
+                launch.write(JOB, queued.encode())
+                return Launched(launched, queued)
+            places = [task_place(launch, rank) for rank in range(len(dealt))]
+            if wall := _wall(launch, places):
+                return Launched(launched, stopped_by=wall)
+            tried |= _learn(known, places, settings)
+    return Launched(launched)
+
+
+def _elsewhere(access: Access, engine: str) -> Access:
+    """The access as other machines can use it."""
+    if access.cookies_from_browser and engine != "local":
+        raise UserError("Other machines have no such browser: give --cookies a file that lies on all of them.")
+    return replace(access, cookies=Path(access.cookies).absolute()) if access.cookies else access
+
+
+def _wanted(needs: Mapping[str, Need], tasks: int) -> dict[str, int | None]:
+    """The good videos that each task looks for: its part, rounded up."""
+    return {category: None if n.wanted is None else -(-n.wanted // tasks) for category, n in needs.items()}
+
+
+def _learn(known: dict[str, Outcome], tasks: Iterable[Place], settings: Settings) -> set[str]:
+    """Take over what tasks have done into `known`; returns the ids of the videos they visited."""
+    visited: set[str] = set()
+    for _, outcomes in shares.outcomes_of(tasks, settings):
+        visited |= outcomes.keys()
+        known |= {name: o for name, o in outcomes.items() if shares.worth(o) > shares.worth(known.get(name))}
+    return visited
+
+
+def _wall(launch: Place, tasks: Sequence[Place]) -> Failure | None:
+    """The wall that ended one of the tasks.
+
+    Raises:
+        UserError: there is something to mend on a machine, or a task said nothing at its end.
+    """
+    ends = [shares.read_ended(task) for task in tasks]
+    if troubles := {end.trouble: end.node for end in ends if end and end.trouble}:
+        raise UserError(" ".join(f"{trouble} (on {node})" for trouble, node in troubles.items()))
+    if silent := [str(rank) for rank, end in enumerate(ends) if end is None]:
+        raise UserError(
+            f"Task {', '.join(silent)} ended without a word, its machine was lost or it met a bug (see "
+            f"{launch.url}/{LOGS}/logs): what was done is kept, and the same command again deals out the rest."
+        )
+    walls = [replace(e.stopped_by, detail=f"on {e.node}: {e.stopped_by.detail}") for e in ends if e and e.stopped_by]
+    return walls[0] if walls else None
+
+
+@contextmanager
+def _launching(place: Place) -> Iterator[None]:
+    """One launch at a time, and none while tasks of an earlier one are at work, as far as the place can tell.
+
+    Raises:
+        UserError: another is at work.
+    """
+    with _alone(place.folder / LAUNCHING) if place.folder else nullcontext():
+        for name in (place / shares.LAUNCHES).names():
+            _refuse_if_at_work(place / shares.LAUNCHES / name)
+        yield
+
+
+def _refuse_if_at_work(launch: Place) -> None:
+    tasks = (launch / rank for rank in launch.names() if rank.isdigit())
+    left = [task for task in tasks if shares.read_ended(task) is None]
+    job = launch.read(JOB) if left else None
+    if job and slurm_has(job.decode()):
+        raise UserError(f"Tasks of Slurm job {job.decode()} are queued or at work: wait for them, or scancel it.")
+    for task in left:
+        if task.folder and (task.folder / BUSY).exists():
+            with _alone(task.folder / BUSY, _PATIENCE_S):
+                continue

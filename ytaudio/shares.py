@@ -1,40 +1,249 @@
-"""The tasks of a run on many machines: each has a share and a folder of its own; merged, they are one."""
+"""The tasks of a run on many machines: each has a share and a place of its own; merged, they are one build."""
 
+import hashlib
+import json
+import os
 import shutil
+import tempfile
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
-from ytaudio.collect import CLIPS
+from ytaudio.catalog import Video
+from ytaudio.clips import Window
 from ytaudio.errors import UserError
-from ytaudio.ledger import LEDGER, Ledger, Settings, read_ledger
+from ytaudio.ledger import Ledger, Outcome, Settings
+from ytaudio.media import Failure, Reason
+from ytaudio.places import AT_ONCE, Place, read_outcomes, sync_folder
+from ytaudio.turns import visiting_order
+from ytaudio.visits import clip_path
 
-TASKS = "tasks"
+LAUNCHES = "launches"  # in the shared place: a folder for each, and in it one for each task
+SHARE, ENDED = "videos.jsonl", "ended.json"  # of a task
+_AHEAD = 64  # videos whose clips are on their way while a merge writes
 
 
-def task_folder(folder: Path, rank: int) -> Path:
-    """Where task `rank` keeps its own ledger and clips."""
-    return folder / TASKS / f"{rank:05d}"
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a category still lacks."""
+
+    videos: tuple[Video, ...]  # to visit, in the visiting order
+    wanted: int | None  # good ones among them that would do; None if all are to be visited
 
 
-def merge(folder: Path, ledger: Ledger, settings: Settings) -> int:
-    """Move what the tasks of a run have done so far into the folder's own ledger and clips; returns the videos moved.
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a task left behind when it ended by itself."""
 
-    Safe to repeat at any time, and to be killed in: clips are moved before the line that speaks of them is written.
+    node: str  # the machine's address or name
+    stopped_by: Failure | None = None  # the wall that ended it, if one did
+    trouble: str = ""  # a sentence for the user, if there was something to mend on that machine
+
+
+def task_place(launch: Place, rank: int) -> Place:
+    """Where task `rank` of a launch finds its share and keeps its own ledger and clips."""
+    return launch / f"{rank:05d}"
+
+
+def worth(outcome: Outcome | None) -> int:
+    """Of two outcomes of a video the one worth more counts: 3 for clips, 2 for a final failure, 1 for another, 0."""
+    if outcome is None:
+        return 0
+    return 3 if outcome.clips else 1 + outcome.settled
+
+
+def still_needed(
+    videos: Iterable[Video],
+    known: Mapping[str, Outcome],
+    seed: int,
+    *,
+    per_category: int | None = None,
+    retry: Collection[Reason] = (),
+    tried: Collection[str] = (),
+) -> dict[str, Need]:
+    """What a build still lacks by category, categories that lack nothing left out.
+
+    It is what one machine might still visit: all that is not settled before the `per_category`-th good video of the
+    visiting order, or before its end if there are fewer good ones.
+
+    Args:
+        videos: the catalogue's.
+        known: what is known of them, by id.
+        seed: of the visiting order.
+        per_category: good videos aimed at.
+        retry: reasons whose videos are tried again although they are settled.
+        tried: ids of videos that are not tried again now.
     """
-    moved = 0
-    for task in sorted((folder / TASKS).glob("*")):
-        if not (task / LEDGER).is_file() or not (task / LEDGER).stat().st_size:
-            continue  # a task that has not begun
-        found, outcomes = read_ledger(task)
-        if found != settings:
-            raise UserError(f"{task} was collected with other settings: repeat those, or build into a new folder.")
-        for video_id, outcome in outcomes.items():
-            known = ledger.outcomes.get(video_id)
-            if known and known.settled:
+    needs: dict[str, Need] = {}
+    for category, order in visiting_order(videos, seed).items():
+        good, missing = 0, []
+        for video in order:
+            if good == per_category:
+                break
+            outcome = known.get(video.id)
+            if outcome and outcome.settled and not (outcome.failure and outcome.failure.reason in retry):
+                good += bool(outcome.clips)
+            elif video.id not in tried:
+                missing.append(video)
+        if missing:
+            short = None if per_category is None or good == per_category else per_category - good
+            needs[category] = Need(tuple(missing), short)
+    return needs
+
+
+def deal(needs: Mapping[str, Need], tasks: int) -> list[list[Video]]:
+    """Task r gets every `tasks`-th video of each category; the last ones of a category go round too."""
+    shares: list[list[Video]] = [[] for _ in range(tasks)]
+    first = 0
+    for need in needs.values():
+        for number, video in enumerate(need.videos):
+            shares[(first + number) % tasks].append(video)
+        first += len(need.videos) % tasks
+    return shares
+
+
+def new_launch(
+    shared: Place, shares: Sequence[Sequence[Video]], windows: Mapping[str, Sequence[Window]] | None = None
+) -> Place:
+    """Write the share of every task to a place of its own; no other launch, even one at the same moment, has it."""
+    launch = shared / LAUNCHES / f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{os.urandom(3).hex()}"
+    for rank, videos in enumerate(shares):
+        lines = (_line(video, windows[video.id] if windows is not None else None) for video in videos)
+        task_place(launch, rank).write(SHARE, "".join(lines).encode())
+    return launch
+
+
+def _line(video: Video, windows: Sequence[Window] | None) -> str:
+    record = {"video": asdict(video)} | ({} if windows is None else {"windows": [asdict(w) for w in windows]})
+    return json.dumps(record, ensure_ascii=False) + "\n"
+
+
+def read_share(task: Place) -> tuple[list[Video], dict[str, list[Window]] | None]:
+    """The videos of a task, and the windows to read where they are given.
+
+    Raises:
+        UserError: the share is not there: this machine does not see the shared place.
+    """
+    content = task.read(SHARE)
+    if content is None:
+        raise UserError(f"{task.url} holds no {SHARE} on this machine: give --shared a place that all machines reach.")
+    records = [json.loads(line) for line in content.splitlines()]
+    videos = [Video(**record["video"]) for record in records]
+    if not any("windows" in record for record in records):
+        return videos, None
+    return videos, {record["video"]["id"]: [Window(**w) for w in record["windows"]] for record in records}
+
+
+def write_ended(task: Place, ended: Ended) -> None:
+    """Note that a task ended by itself."""
+    wall = ended.stopped_by
+    told = wall and {"reason": wall.reason.value, "detail": wall.detail, "retry_after_s": wall.retry_after_s}
+    record = {"node": ended.node, "stopped_by": told, "trouble": ended.trouble}
+    task.write(ENDED, json.dumps(record, ensure_ascii=False).encode())
+
+
+def read_ended(task: Place) -> Ended | None:
+    """How a task ended; None if it did not, or was killed."""
+    content = task.read(ENDED)
+    if content is None:
+        return None
+    record = json.loads(content)
+    told = record["stopped_by"]
+    wall = told and Failure("", Reason(told["reason"]), told["detail"], told["retry_after_s"])
+    return Ended(record["node"], wall, record["trouble"])
+
+
+def tasks_in(shared: Place) -> Iterator[Place]:
+    """Every task of every launch so far, the oldest first."""
+    for name in (shared / LAUNCHES).names():
+        launch = shared / LAUNCHES / name
+        yield from (launch / rank for rank in launch.names() if rank.isdigit())
+
+
+def outcomes_of(tasks: Iterable[Place], settings: Settings) -> Iterator[tuple[Place, dict[str, Outcome]]]:
+    """What each of these tasks has done so far; those that have not begun are left out.
+
+    Raises:
+        UserError: a task collected with other settings, or its ledger cannot be read.
+    """
+    with tempfile.TemporaryDirectory(prefix="ytaudio-") as scratch:
+        for task in tasks:
+            read = read_outcomes(task, Path(scratch))
+            if read is None:
                 continue
-            if outcome.clips and (task / CLIPS / video_id).is_dir():
-                (folder / CLIPS).mkdir(exist_ok=True)
-                shutil.rmtree(folder / CLIPS / video_id, ignore_errors=True)  # of a visit that was cut short
-                (task / CLIPS / video_id).rename(folder / CLIPS / video_id)
-            ledger.append(outcome)
-            moved += 1
-    return moved
+            found, outcomes = read
+            if found != settings:
+                pairs = [(name, was, asdict(settings)[name]) for name, was in asdict(found).items()]
+                changed = [f"{name} was {was} and is now {now}" for name, was, now in pairs if was != now]
+                raise UserError(
+                    f"{task.url} was collected with other settings ({', '.join(changed)}): repeat those, or give "
+                    "another folder and another --shared."
+                )
+            yield task, outcomes
+
+
+def merge(shared: str | Path, ledger: Ledger, settings: Settings) -> int:
+    """Bring what tasks have done so far into the ledger and its folder's clips; returns the videos brought.
+
+    Safe to repeat at any time, also while tasks are at work, and to be killed in: a video's clips are there, whole and
+    checked against their hashes, before the line that speaks of them is written. On one file system clips are linked,
+    and take no further room; from elsewhere they are copied.
+
+    Raises:
+        UserError: a task collected with other settings, or its ledger cannot be read.
+    """
+    brought = 0
+    for task, outcomes in outcomes_of(tasks_in(Place.at(shared)), settings):
+        better = [o for o in outcomes.values() if worth(o) > worth(ledger.outcomes.get(o.video_id))]
+        bring = partial(_bring, task, ledger.path.parent)
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for start in range(0, len(better), _AHEAD):
+                ahead = better[start : start + _AHEAD]
+                for outcome, is_here in zip(ahead, pool.map(bring, ahead), strict=True):
+                    if is_here:
+                        ledger.append(outcome)
+                        brought += 1
+    return brought
+
+
+def _bring(task: Place, folder: Path, outcome: Outcome) -> bool:
+    """Have a video's clips in the folder; False if they are not at the task's place as its ledger says."""
+    if not outcome.clips:
+        return True
+    final = clip_path(folder, outcome.video_id, 0).parent
+    part = final.with_name(f"{final.name}.part")  # which the next visit or collect takes away if we are killed
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        for clip in outcome.clips:
+            if not _fetch(
+                task, f"clips/{outcome.video_id}/{clip.index}.flac", part / f"{clip.index}.flac", clip.sha256
+            ):
+                return False
+        shutil.rmtree(final, ignore_errors=True)  # of a merge that was killed, or of an outcome worth less
+        sync_folder(part)
+        part.rename(final)
+        sync_folder(final.parent)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return True
+
+
+def _fetch(task: Place, name: str, target: Path, sha256: str) -> bool:
+    content = task.read(name)
+    if content is None or hashlib.sha256(content).hexdigest() != sha256:
+        return False
+    if source := task.folder:
+        try:
+            os.link(source / name, target)
+            return True
+        except OSError:
+            pass  # another file system, or one without links: copied
+    with target.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    return True
