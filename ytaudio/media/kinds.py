@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
+from .pieces import Segment
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
@@ -53,6 +55,8 @@ class Media:
     channel: str
     upload_date: str  # YYYYMMDD, or ""
     license: str
+    protocol: str = "https"  # yt-dlp's word: a file; "m3u8_native" for a playlist, "http_dash_segments" for segments
+    segments: tuple[Segment, ...] = ()  # where the page tells them, as it does of DASH; addresses expire
 
 
 @dataclass(frozen=True, slots=True)

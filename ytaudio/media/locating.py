@@ -13,11 +13,15 @@ from ytaudio.catalog import Video
 from .access import Access, remember, youtube_dl
 from .failures import failure_from
 from .kinds import Failure, Media, Reason, plain_text
-from .opening import open_media
+from .opening import SEGMENTED, open_media
 from .patience import within
+from .pieces import Segment
+from .playlists import read_fragments
+from .ranges import StreamError
 
 _LIVE = {"is_live": Reason.LIVE, "post_live": Reason.LIVE, "is_upcoming": Reason.UPCOMING}
 _WANTED_KBIT = 64  # a second: Opus at this rate loses nothing that 16 kHz mono keeps
+_PLAYABLE = (None, False, "maybe")  # what yt-dlp says of DRM; a playlist tells more when it is read
 _LONGEST_WAIT_S = 30  # for a stream that YouTube promises for a moment from now
 
 
@@ -46,6 +50,10 @@ def locate(video: Video, ydl: YoutubeDL | None = None, *, access: Access | None 
         audible = chosen != "no format has sound"
         return Failure(video.id, Reason.UNSUPPORTED if audible else Reason.NO_AUDIO, plain_text(chosen))
     time.sleep(min(max(0.0, _number(chosen, "available_at", 0) - time.time()), _LONGEST_WAIT_S))
+    try:
+        segments = _segments(chosen)
+    except StreamError as error:
+        return Failure(video.id, error.reason, error.detail)
     found = Media(
         video_id=video.id,
         stream_url=chosen["url"],
@@ -56,6 +64,8 @@ def locate(video: Video, ydl: YoutubeDL | None = None, *, access: Access | None 
         channel=plain_text(info.get("channel") or info.get("uploader")),
         upload_date=plain_text(info.get("upload_date")),
         license=plain_text(info.get("license")),
+        protocol=str(chosen.get("protocol") or "https"),
+        segments=segments,
     )
     return found if found.duration_s else _measured(found, access, ydl)
 
@@ -81,17 +91,31 @@ def _measured(found: Media, access: Access | None = None, ydl: YoutubeDL | None 
 def choose_format(formats: list[dict[str, Any]]) -> dict[str, Any] | str:
     """The format whose windows cost least: Opus in WebM near 64 kbit/s, else fragmented AAC, else any with sound.
 
+    Files go before streams in pieces (HLS, DASH), of which a window takes more requests and whole segments.
+
     `formats` come in yt-dlp's order, the worst first. The original language stays before every other wish. Where none
     will do, the answer is a sentence that says why.
     """
-    audible = [f for f in formats if f.get("acodec") != "none" and f.get("url") and not f.get("has_drm")]
+    audible = [f for f in formats if f.get("acodec") != "none" and f.get("url") and f.get("has_drm") in _PLAYABLE]
     if not audible:
         return "no format has sound"
     direct = [f for f in audible if f.get("protocol") in ("http", "https") and not f.get("fragments")]
-    if not direct:
-        return f"only offered as {', '.join(sorted({str(f.get('protocol')) for f in audible}))}, which has no ranges"
-    original = max(_number(f, "language_preference", -1) for f in direct)
-    return min((f for f in direct if _number(f, "language_preference", -1) == original), key=_cost)
+    usable = direct or [f for f in audible if f.get("protocol") in SEGMENTED and _has_segments(f)]
+    if not usable:
+        return f"only offered as {', '.join(sorted({str(f.get('protocol')) for f in audible}))}, which has no windows"
+    original = max(_number(f, "language_preference", -1) for f in usable)
+    return min((f for f in usable if _number(f, "language_preference", -1) == original), key=_cost)
+
+
+def _has_segments(entry: dict[str, Any]) -> bool:
+    """Whether a format is a playlist, or a list of segments; of a live stream yt-dlp tells a function instead."""
+    return entry["protocol"] != "http_dash_segments" or isinstance(entry.get("fragments"), list | tuple)
+
+
+def _segments(chosen: dict[str, Any]) -> tuple[Segment, ...]:
+    if chosen.get("protocol") != "http_dash_segments":
+        return ()
+    return read_fragments(list(chosen["fragments"]), str(chosen.get("fragment_base_url") or chosen["url"]))
 
 
 def _cost(entry: dict[str, Any]) -> tuple[bool, int, float]:

@@ -1,6 +1,7 @@
 """A video's sound opened for reading windows, by the reader that its kind of stream needs."""
 
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 import av
@@ -9,10 +10,19 @@ from yt_dlp import YoutubeDL
 
 from .access import Access, remembered, youtube_dl
 from .decode import FileReader, failure_of
-from .kinds import Failure, Media
+from .fetching import Fetcher
+from .kinds import Failure, Media, Reason
+from .landmarks import find_layout
+from .pieces import Segment
+from .playlists import read_playlist
 from .ranges import RangeFile, StreamError
 from .reader import Reader
+from .segments import SegmentReader
 from .sound import WindowLike
+from .unindexed import UnindexedReader
+
+SEGMENTED = ("m3u8", "m3u8_native", "http_dash_segments")  # yt-dlp's names of what comes in pieces
+_MOST_PLAYLISTS = 3  # one that lists others, the one it lists, and the segments
 
 
 def open_media(media: Media, access: Access | None = None, ydl: YoutubeDL | None = None) -> Reader | Failure:
@@ -25,11 +35,28 @@ def open_media(media: Media, access: Access | None = None, ydl: YoutubeDL | None
     ranges = None
     try:
         if parts.scheme == "file":
-            return FileReader(media, Path(unquote(parts.path)).open("rb"))
+            return _reader(media, Path(unquote(parts.path)).open("rb"))
+        if media.protocol in SEGMENTED:
+            return _in_pieces(media, Fetcher(ydl or youtube_dl(access), media.http_headers, access))
         ranges = RangeFile(ydl or youtube_dl(access), media.stream_url, media.http_headers, access)
-        return FileReader(media, ranges)
+        return _reader(media, ranges)
     except (StreamError, av.FFmpegError, OSError) as error:
         return failure_of(media, error, ranges)
+
+
+def _in_pieces(media: Media, fetcher: Fetcher) -> SegmentReader:
+    segments: tuple[Segment, ...] | str = media.segments or media.stream_url
+    for _ in range(_MOST_PLAYLISTS):
+        if not isinstance(segments, str):
+            return SegmentReader(media, fetcher, segments)
+        segments = read_playlist(*fetcher.page(segments))
+    raise StreamError(Reason.UNSUPPORTED, "the playlist lists playlists that list playlists")
+
+
+def _reader(media: Media, source: RangeFile | BinaryIO) -> Reader:
+    """A file's reader: by its index, or by landmarks where it has those alone."""
+    layout = find_layout(source)
+    return UnindexedReader(media, source, layout) if layout else FileReader(media, source)
 
 
 def read_window(

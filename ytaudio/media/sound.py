@@ -49,7 +49,7 @@ def cut(window: WindowLike, rate: int, waveform: np.ndarray) -> np.ndarray:
 class Sound:
     """The sound of one file, open at its beginning: its packets and their decoder."""
 
-    def __init__(self, source: RangeFile | BinaryIO, options: dict[str, str]) -> None:
+    def __init__(self, source: Any, options: dict[str, str]) -> None:
         self.container: InputContainer = av.open(source, mode="r", options=options, metadata_errors="ignore")
         audio = self.container.streams.best("audio")
         if not isinstance(audio, av.AudioStream) or audio.time_base is None:
@@ -60,16 +60,21 @@ class Sound:
             if stream is not audio:
                 stream.discard = av.stream.Discard.all
         # a file may begin late by its own clock; Opus begins a few milliseconds early, and those are not heard
-        self.origin_s = max(0.0, (audio.start_time or 0) * self.tick_s)
-        head = audio.codec_context.extradata or b""
-        rounded = audio.codec_context.name.endswith("opus") and self.tick_s > 1e-4 and not self.origin_s
-        # Matroska rounds times to milliseconds; the pre-skip of Opus (RFC 7845) says where its packets really begin
-        self._pre_skip_s = int.from_bytes(head[10:12], "little") / 48_000 if rounded and len(head) >= 12 else None
+        self.begin_at(max(0.0, (audio.start_time or 0) * self.tick_s))
 
     @property
     def format(self) -> str:
         """FFmpeg's name of the container."""
         return self.container.format.name
+
+    def begin_at(self, clock_s: float) -> None:
+        """Take what the file's clock shows here, in seconds, for the beginning of the sound."""
+        self.origin_s = clock_s
+        codec = self.stream.codec_context
+        head = codec.extradata or b""
+        rounded = codec.name.endswith("opus") and self.tick_s > 1e-4 and not self.origin_s
+        # Matroska rounds times to milliseconds; the pre-skip of Opus (RFC 7845) says where its packets really begin
+        self._pre_skip_s = int.from_bytes(head[10:12], "little") / 48_000 if rounded and len(head) >= 12 else None
 
     def seek(self, time_s: float) -> None:
         """Go to the last packet that may be decoded from and begins before a time, in seconds from the origin."""
