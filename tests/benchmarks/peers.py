@@ -2,8 +2,8 @@
 
 The videos are made up (fragmented MP4, as YouTube's itag 140, which every peer takes) and served on loopback, YouTube's
 extractor being replaced by the plugin of ytaudio.testing in every process. The site has a process of its own, and so
-has every way; requests and bytes are counted by the site. What is too slow to be done with all videos is done with a few
-of them and multiplied, and its line says so.
+has every way; requests and bytes are counted by the site. What is too slow to be done with all videos is done with a
+few of them and multiplied, and its line says so. "clips" counts the files that decode to 10 s of sound.
 
 The peers are installed beside ytaudio, since one of them needs numpy 1, and take part when their interpreter is named:
 
@@ -12,10 +12,11 @@ The peers are installed beside ytaudio, since one of them needs numpy 1, and tak
     python tests/benchmarks/peers.py --peers-python peers/bin/python
 
 Without "pyarrow<20" pip installs one that wants numpy 2 beside video2dataset's numpy 1, and `import video2dataset` ends
-in an ImportError. An ffmpeg binary must be on PATH for all but ytaudio. video2dataset downloads the whole sound and cuts
-it by copying packets (its precision "exact" encodes the whole hour again: 583 s for 40 videos on 2 cores); it asks for
-m4a only, so of a video without one it keeps nothing. audioset-download downloads the whole sound and decodes it up to
-the clip; it gets from here the list of segments that it would fetch from AudioSet's server.
+in an ImportError. An ffmpeg binary must be on PATH for all but ytaudio. video2dataset downloads the whole sound and
+cuts it by copying packets (its precision "exact" encodes the whole hour again: 583 s for 40 videos on 2 cores); it asks
+for m4a only, so of a video without one it keeps nothing. audioset-download downloads the whole sound and decodes it up
+to the clip; it gets from here the list of segments that it would fetch from AudioSet's server. With today's yt-dlp its
+files end in .ogg.ogg, and their clips are empty where yt-dlp mends the container first: the same cut is made twice.
 """
 
 import argparse
@@ -29,6 +30,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+import av
 
 from ytaudio.testing import MediaSite, SiteVideo, make_videos, write_catalog
 
@@ -95,7 +98,7 @@ class Given(Downloader):
     def read_class_mapping(self):
         self.machine_to_display_mapping = {"/m/all": "all"}
 given = Given(job["folder"])
-given.format, given.quality = "flac", 5
+given.format, given.quality = "vorbis", 5  # its defaults
 joblib.Parallel(n_jobs=job["jobs"])(
     joblib.delayed(given.download_file)(name, job["start_s"], job["stop_s"], "/m/all") for name in job["ids"])
 """
@@ -106,7 +109,7 @@ class Cost:
     """What one way took for all videos."""
 
     way: str
-    clips: int  # files of sound that came out
+    clips: int  # files of sound that came out and last as long as they should
     bytes: float  # of bodies, as the site counted them
     requests: float
     seconds: float
@@ -137,14 +140,14 @@ class Bench:
         environment = {**os.environ, "PATH": path}
         done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=TIMEOUT_S)
         took = time.perf_counter() - began
-        sound = [p for p in folder.rglob("*") if p.suffix in (".flac", ".m4a", ".webm", ".mp4", ".parquet")]
+        sound = [p for p in folder.rglob("*") if p.suffix in (".flac", ".m4a", ".webm", ".mp4", ".ogg", ".parquet")]
         if done.returncode or not sound:
             raise SystemExit(f"{way} ended with {done.returncode}: {(done.stderr or done.stdout)[-2000:]}")
         if command[2] == COLLECT:
             took = float(done.stdout)
         times = len(self.videos) / len(videos)
         note = f"{note}{', ' if note else ''}{len(videos)} videos, times {times:g}" if times > 1 else note
-        clips = sum(p.suffix != ".parquet" for p in sound)
+        clips = sum(abs(seconds_of(p) - CLIP_S) < 1.0 for p in sound)
         return Cost(way, clips, self.site.bytes_sent * times, self.site.requests * times, took * times, note)
 
     def build(self) -> Cost:
@@ -154,6 +157,17 @@ class Bench:
         options = ["--clips-per-video", "1", "--clip-seconds", str(CLIP_S), "--threads", str(self.threads)]
         command = [sys.executable, "-m", "ytaudio.cli", "build", str(csv), str(folder), *options]
         return self._timed("ytaudio build", command, self.videos, folder, "start, Parquet and report included")
+
+
+def seconds_of(path: Path) -> float:
+    """How long a file of sound lasts, by decoding it; 0 if it holds none, and what its header says of a large one."""
+    try:
+        with av.open(str(path)) as file:
+            if path.stat().st_size > 4 << 20:
+                return (file.duration or 0) / av.time_base
+            return sum(frame.samples / frame.sample_rate for frame in file.decode(audio=0))
+    except (av.FFmpegError, IndexError):
+        return 0.0
 
 
 def has(python: str | None, module: str) -> bool:

@@ -40,9 +40,7 @@ def main() -> None:
     most = max(FEWEST, VIDEOS_A_THREAD * max(arguments.threads))
     videos = make_videos(per_category=-(-most // 4), seed=7, duration_s=(600.0, 600.0))[:most]
     print(f"one clip of {SETTINGS.clip_seconds:.0f} s from each video; {os.cpu_count()} cores\n")
-    print(
-        f"{'latency':>7} {'threads':>7} {'clips':>6} {'seconds':>8} {'clips/s':>8} {'speed-up':>8} {'requests a clip':>15}"
-    )
+    print(f"{'latency':>7} {'threads':>7} {'clips':>6} {'seconds':>8} {'clips/s':>8} {'speed-up':>8} {'requests':>8}")
     # a process that has begun before the site has threads, and that keeps what it imported
     with MediaSite(videos) as site, ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as reader:
         for video in videos:
@@ -58,7 +56,7 @@ def main() -> None:
                     raise SystemExit(f"{len(part) - clips} of {len(part)} videos gave no clip")
                 rate = clips / seconds
                 baseline = baseline or rate
-                cells = f"{clips:6} {seconds:8.2f} {rate:8.2f} {rate / baseline:8.2f} {site.requests / clips:15.1f}"
+                cells = f"{clips:6} {seconds:8.2f} {rate:8.2f} {rate / baseline:8.2f} {site.requests:8}"
                 print(f"{latency_s * 1000:4.0f} ms {threads:7} {cells}", flush=True)
 
 
