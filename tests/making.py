@@ -1,5 +1,6 @@
 """Small real datasets, models and scores that several tests share."""
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Audio, ClassLabel, Features, Value
 
+from ytaudio.assemble import assemble
+from ytaudio.catalog import Catalog, Video
 from ytaudio.clips import SAMPLING_RATE, encode
+from ytaudio.ledger import ClipRecord, Outcome, Settings, open_ledger
 from ytaudio.runs import TrainingRun
 from ytaudio.scores import Prediction, Scores, figures
+from ytaudio.splits import PROTOCOLS
+from ytaudio.visits import clip_path
 
 LABELS = ("art_music", "food", "travel")
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -159,4 +165,31 @@ def model_folder(folder: Path, labels=LABELS, seed: int = 0) -> Path:
     Wav2Vec2ForSequenceClassification(config).save_pretrained(folder)
     Wav2Vec2FeatureExtractor().save_pretrained(folder)
     training_run().save(folder)
+    return folder
+
+
+def build_folder(folder: Path, channels: int = 9, labels=LABELS, seconds: float = 2.0, rate: float = 1 / 3) -> Path:
+    """What a build leaves, ledger and clips too: a video a channel, two clips a video at odd times."""
+    settings = Settings(clips_per_video=2, clip_seconds=seconds)
+    videos = []
+    with open_ledger(folder, settings) as ledger:
+        for number in range(channels):
+            name, label = f"made{number:06d}A", number % len(labels)
+            url = f"https://www.youtube.com/watch?v={name}"
+            videos.append(Video(name, url, f"Title {number}", f"Words {number}", labels[label]))
+            clips = []
+            for index in range(2):
+                sound = tone(label, 2 * number + index, seconds)
+                path = clip_path(folder, name, index)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(encode(sound))
+                digest = hashlib.sha256(path.read_bytes()).hexdigest()
+                clips.append(
+                    ClipRecord(index, index * 10 + rate, round(seconds, 4), sound.size, -9.0, digest, "AQACAAMA")
+                )
+            ledger.append(
+                Outcome(name, labels[label], url, f"Title {number}", f"UC{number}", 20.0, tuple(clips), None, 1, 0.1)
+            )
+        catalog = Catalog(tuple(videos), ())
+        assemble(folder, catalog, ledger.outcomes, settings, protocol=PROTOCOLS["default"], source="youtube.csv")
     return folder

@@ -94,19 +94,23 @@ def _front_matter(name: str, clips: int, splits: Sequence[str], tags: Sequence[s
 
 
 def _attempts(report: Mapping[str, Any], labels: Sequence[str]) -> list[dict[str, Any]]:
-    """For each category, the videos it took to collect the ones used; [] where the report does not tell."""
-    tried = report.get("attempts") or {}
-    shown = [label for label in labels if label in tried][:MOST_ROWS]
+    """For each category, the videos it took: visited, good, failed and used; [] where the report does not tell."""
+    told = report.get("attempts") or {}
+    shown = [label for label in labels if label in told][:MOST_ROWS]
     splits = report["splits"].values()
     used = {label: sum(split.get(label, {}).get("videos", 0) for split in splits) for label in shown}
-    return [{"label": label, "tried": tried[label], "used": used[label]} for label in shown]
+    return [{"label": label, **told[label], "used": used[label]} for label in shown]
 
 
 def _alike(report: Mapping[str, Any]) -> list[str]:
-    """A line for each of the first pairs of videos that sound the same."""
-    pairs = report.get("near_duplicates") or []
-    lines = [f"{pair['a']} and {pair['b']}, similarity {pair['similarity']:.2f}" for pair in pairs[:MOST_PAIRS]]
-    return lines + ([f"{len(pairs) - MOST_PAIRS} more are in report.json"] if len(pairs) > MOST_PAIRS else [])
+    """A line for each of the first pairs of videos that share a sound, and one for the rest."""
+    pairs = list(report.get("duplicates") or ())[:MOST_PAIRS]
+    rest = int(report.get("duplicate_pairs") or 0) - len(pairs)
+    lines = []
+    for pair in pairs:
+        labels = " and ".join(sorted(set(pair["labels"])))
+        lines.append(f"{pair['a']} and {pair['b']} ({labels}), similarity {pair['similarity']:.2f}")
+    return lines + ([f"and {rest} pairs more"] if rest > 0 else [])
 
 
 def _build_command(report: Mapping[str, Any]) -> str:
