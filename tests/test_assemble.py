@@ -1,3 +1,4 @@
+import base64
 import hashlib
 import json
 from dataclasses import replace
@@ -7,19 +8,22 @@ import pytest
 from datasets import Audio, load_dataset
 
 from ytaudio import clips
-from ytaudio.assemble import assemble, features
+from ytaudio.assemble import assemble
 from ytaudio.catalog import Catalog, Rejected, Video
-from ytaudio.collect import clip_path, write_whole
 from ytaudio.errors import UserError
+from ytaudio.fingerprints import fingerprint
 from ytaudio.ledger import ClipRecord, Outcome, Settings
 from ytaudio.media import Failure, Reason
+from ytaudio.parquet import features
 from ytaudio.splits import PROTOCOLS
+from ytaudio.testing.sounds import render
+from ytaudio.visits import clip_path
 
 LABELS = ("art_music", "food", "history", "travel")
 SETTINGS = Settings(clips_per_video=2, clip_seconds=1.0, seed=3)
 
 
-def build(folder, per_class=20, channels=10):
+def build(folder, per_class=20, channels=10, prints=lambda label, n, index: ""):
     """A build's outcome without the network: real clip files, real records."""
     rng = np.random.default_rng(0)
     videos, outcomes = [], {}
@@ -29,8 +33,10 @@ def build(folder, per_class=20, channels=10):
             made = []
             for index in range(2):
                 flac = clips.encode(rng.uniform(-0.5, 0.5, 16_000).astype(np.float32))
-                write_whole(clip_path(folder, video.id, index), flac)
-                made.append(ClipRecord(index, 2.0 * index, 1.0, 16_000, -10.0, hashlib.sha256(flac).hexdigest()))
+                clip_path(folder, video.id, index).parent.mkdir(parents=True, exist_ok=True)
+                clip_path(folder, video.id, index).write_bytes(flac)
+                digest = hashlib.sha256(flac).hexdigest()
+                made.append(ClipRecord(index, 2.0 * index, 1.0, 16_000, -10.0, digest, prints(label, n, index)))
             channel = f"{label}-{n % channels}"
             outcomes[video.id] = Outcome(
                 video.id, label, video.url, video.title, channel, 60.0, tuple(made), None, 1_000, 0.1
@@ -130,8 +136,8 @@ def test_lab_is_short_and_says_so(built):
 
 def test_large_splits_are_cut_into_shards(built, monkeypatch):
     folder, catalog, outcomes, _ = built
-    monkeypatch.setattr("ytaudio.assemble.SHARD_BYTES", 200_000)
-    monkeypatch.setattr("ytaudio.assemble.ROWS_A_GROUP", 5)
+    monkeypatch.setattr("ytaudio.parquet.SHARD_BYTES", 200_000)
+    monkeypatch.setattr("ytaudio.parquet.ROWS_A_GROUP", 5)
     assemble(folder, catalog, outcomes, SETTINGS, protocol=PROTOCOLS["default"])
     names = sorted(p.name for p in (folder / "dataset" / "data").glob("train-*"))
     assert len(names) > 3 and names[0] == f"train-00000-of-{len(names):05d}.parquet"
@@ -144,3 +150,55 @@ def test_nothing_collected_is_one_sentence_with_the_reasons(tmp_path):
     with pytest.raises(UserError, match=r"No video gave a clip \(removed 1\)"):
         assemble(tmp_path, catalog, outcomes, SETTINGS, protocol=PROTOCOLS["default"])
     assert not (tmp_path / "dataset").exists()
+
+
+def test_videos_that_share_a_sound_are_on_one_side_and_listed_with_their_labels(tmp_path):
+    """Two videos of every class have the sound of one of food; each clip is its own file all the same."""
+    same = fingerprint(render("food", 1000, "UC1", 160_000))
+
+    def prints(label, n, index):
+        rng = np.random.default_rng([LABELS.index(label), n, index])
+        own = base64.b64encode(rng.integers(1, 2**16, 68, dtype=np.uint16).tobytes()).decode()
+        return same if n in (3, 7) and index == 1 else own
+
+    catalog, outcomes = build(tmp_path, channels=20, prints=prints)
+    report = assemble(tmp_path, catalog, outcomes, SETTINGS, protocol=PROTOCOLS["default"])
+    alike = {f"{label}_{n:02d}" for label in LABELS for n in (3, 7)}
+    loaded = load_dataset(str(tmp_path / "dataset")).remove_columns("audio")
+    assert [split for split, rows in loaded.items() if alike & set(rows["video_id"])] != []
+    assert sum(bool(alike & set(rows["video_id"])) for rows in loaded.values()) == 1
+    assert report.duplicate_pairs == len(report.duplicates) == 28
+    assert {video for pair in report.duplicates for video in (pair["a"], pair["b"])} == alike
+    assert all(pair["similarity"] == 1.0 for pair in report.duplicates)
+    first = report.duplicates[0]
+    assert first["labels"] == [first["a"][:-3], first["b"][:-3]] and len(set(first["labels"])) == 2
+    assert json.loads((tmp_path / "dataset" / "report.json").read_text())["duplicates"] == report.duplicates
+
+
+def test_a_rebuilt_dataset_keeps_its_published_sides(built):
+    folder, catalog, outcomes, _ = built
+    sides = {video_id: "test" if video_id.endswith("3") else "train" for video_id in outcomes if video_id[-2:] != "00"}
+    report = assemble(
+        folder, catalog, outcomes, SETTINGS, protocol=PROTOCOLS["lab"], sides=sides, rebuilt={"videos": {"gone": 1}}
+    )
+    loaded = load_dataset(str(folder / "dataset")).remove_columns("audio")
+    assert {video: split for split, rows in loaded.items() for video in rows["video_id"]} == {
+        video: split for video, split in sides.items() if video != "gone"
+    }
+    assert report.missing == ["train has 17 of the 18 published videos of food."]
+    assert report.rebuilt == {"videos": {"gone": 1}}
+
+
+def test_the_report_says_how_many_attempts_each_class_took(built):
+    _, _, _, report = built
+    assert report.attempts["food"] == {"visited": 21, "good": 20, "failed": 1}
+    assert report.attempts["travel"] == {"visited": 20, "good": 20, "failed": 0}
+
+
+def test_a_clip_that_is_gone_is_one_sentence_and_the_old_dataset_stays(built):
+    folder, catalog, outcomes, report = built
+    clip_path(folder, "food_03", 1).unlink()
+    with pytest.raises(UserError, match=r"food_03/1\.flac is missing: give the same command again"):
+        assemble(folder, catalog, outcomes, SETTINGS, protocol=PROTOCOLS["default"])
+    assert sorted(path.name for path in folder.iterdir()) == ["clips", "dataset"]
+    assert sum(split.num_rows for split in load_dataset(str(folder / "dataset")).values()) == report.clips

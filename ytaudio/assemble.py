@@ -1,47 +1,27 @@
 """Ledger and clips to a balanced, leak-free dataset of Parquet files, and a report."""
 
-import hashlib
 import json
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-from datasets import Audio, ClassLabel, Features, Value
-
 from ytaudio.catalog import Catalog
 from ytaudio.clips import SAMPLING_RATE
-from ytaudio.collect import clip_path, visiting_order
 from ytaudio.errors import UserError
+from ytaudio.fingerprints import Pair, near_duplicates
 from ytaudio.ledger import Outcome, Settings
-from ytaudio.splits import Protocol, Subject, shortfalls, split_by_group
+from ytaudio.parquet import write_split
+from ytaudio.splits import Protocol, Subject, join, lost, shortfalls, split_by_group
+from ytaudio.turns import visiting_order
 
 DATASET, REPORT = "dataset", "report.json"
-SHARD_BYTES = 400 << 20
-ROWS_A_GROUP = 100  # what a viewer or a streaming reader fetches at once: about 20 MB
+LISTED = 100  # refused lines, and pairs of near-duplicates, that the report names
 PACKAGES = ("ytaudio", "yt-dlp", "av", "soxr", "soundfile", "datasets", "numpy")
-
-FEATURES = {
-    "audio": Audio(sampling_rate=SAMPLING_RATE),
-    "label": ClassLabel(names=[]),  # the categories, sorted, are filled in by features()
-    "video_id": Value("string"),
-    "clip": Value("int32"),  # index of the clip in its video
-    "start_s": Value("float32"),  # seconds from the beginning of the video
-    "title": Value("string"),
-    "channel_id": Value("string"),
-    "url": Value("string"),
-}
-
-
-def features(labels: Sequence[str]) -> Features:
-    """The dataset's columns, with these class names."""
-    return Features({**FEATURES, "label": ClassLabel(names=list(labels))})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +50,10 @@ class BuildReport:
     clips_per_video: int
     versions: dict[str, str]
     created: str  # UTC, ISO 8601
+    attempts: dict[str, dict[str, int]] = field(default_factory=dict)  # category to videos visited, good, failed
+    duplicates: list[dict[str, Any]] = field(default_factory=list)  # a, b, similarity, labels of the first pairs
+    duplicate_pairs: int = 0  # pairs of used videos that share a sound, all of them
+    rebuilt: dict[str, Any] = field(default_factory=dict)  # what became of a publication that was built again
 
 
 def _chosen(catalog: Catalog, outcomes: dict[str, Outcome], settings: Settings, limit: int | None) -> list[Outcome]:
@@ -85,54 +69,6 @@ def _chosen(catalog: Catalog, outcomes: dict[str, Outcome], settings: Settings, 
 def _group(outcome: Outcome) -> str:
     """A video's channel, or itself where the site names none."""
     return outcome.channel_id or f"video {outcome.video_id}"
-
-
-def _rows(outcomes: Iterable[Outcome], folder: Path, labels: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Dataset rows, mixed by a hash of video and clip so that a stream of them is mixed too."""
-    pairs = [(outcome, clip) for outcome in outcomes for clip in outcome.clips]
-    pairs.sort(key=lambda pair: hashlib.sha256(f"{pair[0].video_id}/{pair[1].index}".encode()).digest())
-    for outcome, clip in pairs:
-        flac = clip_path(folder, outcome.video_id, clip.index).read_bytes()
-        yield {
-            "audio": {"bytes": flac, "path": f"{outcome.video_id}_{clip.index}.flac"},
-            "label": labels.index(outcome.category),
-            "video_id": outcome.video_id,
-            "clip": clip.index,
-            "start_s": clip.start_s,
-            "title": outcome.title,
-            "channel_id": outcome.channel_id,
-            "url": outcome.url,
-        }
-
-
-def _write_split(rows: Iterator[dict[str, Any]], folder: Path, split: str, schema: pa.Schema) -> None:
-    """Rows to Parquet shards of about SHARD_BYTES, a row group in memory at a time."""
-    shards: list[Path] = []
-    writer: pq.ParquetWriter | None = None
-    written = 0
-    for group in _groups(rows):
-        if writer is None or written > SHARD_BYTES:
-            if writer:
-                writer.close()
-            shards.append(folder / f"{split}-{len(shards):05d}.part")
-            writer, written = pq.ParquetWriter(shards[-1], schema), 0
-        writer.write_table(pa.Table.from_pylist(group, schema=schema))
-        written += sum(len(row["audio"]["bytes"]) for row in group)
-    if writer:
-        writer.close()
-    for n, shard in enumerate(shards):
-        shard.rename(folder / f"{split}-{n:05d}-of-{len(shards):05d}.parquet")
-
-
-def _groups(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    group: list[dict[str, Any]] = []
-    for row in rows:
-        group.append(row)
-        if len(group) == ROWS_A_GROUP:
-            yield group
-            group = []
-    if group:
-        yield group
 
 
 def _count(placed: dict[str, list[Outcome]]) -> dict[str, dict[str, dict[str, int]]]:
@@ -161,34 +97,78 @@ def assemble(
     protocol: Protocol,
     per_category: int | None = None,
     source: str = "",
+    sides: Mapping[str, str] | None = None,
+    rebuilt: Mapping[str, Any] | None = None,
 ) -> BuildReport:
     """Write FOLDER/dataset (data/*.parquet and report.json) from a ledger's outcomes and their clip files.
 
     The same ledger gives the same Parquet files, byte for byte. The new dataset takes the old one's place whole.
 
+    Args:
+        folder: what the clips were collected into.
+        catalog: says which videos there are, and has the last word on their labels.
+        outcomes: the ledger's, by video id.
+        settings: the ledger's.
+        protocol: how many videos of a class each split is to have.
+        per_category: good videos of a class that are used; None uses all.
+        source: the catalogue's name, for the report.
+        sides: video id to split, in place of splitting; a video it does not name is left out.
+        rebuilt: what became of a publication that was built again, for the report.
+
     Raises:
-        UserError: no video gave a clip.
+        UserError: no video gave a clip, or a clip file is missing or is not the one the ledger speaks of.
     """
     folder = Path(folder)
     chosen = _chosen(catalog, outcomes, settings, per_category)
+    if sides is not None:
+        chosen = [outcome for outcome in chosen if outcome.video_id in sides]
     if not chosen:
         raise UserError(_nothing_collected(outcomes.values()))
-    subjects = [Subject(outcome.video_id, outcome.category, _group(outcome)) for outcome in chosen]
-    where = split_by_group(subjects, protocol, settings.seed)
-    splits = protocol.counts or protocol.shares
+    pairs = near_duplicates({o.video_id: [clip.fingerprint for clip in o.clips] for o in chosen})
+    if sides is None:
+        groups = join({o.video_id: _group(o) for o in chosen}, [(pair.a, pair.b) for pair in pairs])
+        subjects = [Subject(o.video_id, o.category, groups[o.video_id]) for o in chosen]
+        where = split_by_group(subjects, protocol, settings.seed)
+        missing = shortfalls(subjects, where, protocol, catalog.categories)
+    else:
+        where = {o.video_id: sides[o.video_id] for o in chosen}
+        missing = lost(sides, {video.id: video.category for video in catalog.videos}, where)
+    order = list(protocol.counts or protocol.shares)
+    splits = order if sides is None else sorted(set(sides.values()), key=lambda s: (s not in order, s != "train", s))
     placed = {split: [o for o in chosen if where.get(o.video_id) == split] for split in splits}
-    labels = catalog.categories
+    _write(folder, placed, catalog.categories)
+    report = _report(catalog, outcomes, settings, protocol, placed, source)
+    report = replace(report, missing=missing, rebuilt=dict(rebuilt or {}), **_shared(pairs, chosen))
+    _publish(folder, report)
+    return report
+
+
+def _shared(pairs: Sequence[Pair], chosen: Iterable[Outcome]) -> dict[str, Any]:
+    """The report's fields on near-duplicates; pairs with two labels first, since one of those may be wrong."""
+    labels = {outcome.video_id: outcome.category for outcome in chosen}
+    told = [{**asdict(pair), "labels": [labels[pair.a], labels[pair.b]]} for pair in pairs]
+    told.sort(key=lambda pair: len(set(pair["labels"])), reverse=True)
+    return {"duplicates": told[:LISTED], "duplicate_pairs": len(told)}
+
+
+def _write(folder: Path, placed: Mapping[str, list[Outcome]], labels: Sequence[str]) -> None:
     unfinished = folder / f"{DATASET}.part"
     shutil.rmtree(unfinished, ignore_errors=True)
     (unfinished / "data").mkdir(parents=True)
-    for split, members in placed.items():
-        _write_split(_rows(members, folder, labels), unfinished / "data", split, features(labels).arrow_schema)
-    missing = shortfalls(subjects, where, protocol, labels)
-    report = _report(catalog, outcomes, settings, protocol, placed, source, missing)
+    try:
+        for split, members in placed.items():
+            write_split(members, folder, labels, unfinished / "data", split)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+
+
+def _publish(folder: Path, report: BuildReport) -> None:
+    """The report beside the data, and both in the old dataset's place."""
+    unfinished = folder / f"{DATASET}.part"
     (unfinished / REPORT).write_text(json.dumps(asdict(report), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     shutil.rmtree(folder / DATASET, ignore_errors=True)
     unfinished.rename(folder / DATASET)
-    return report
 
 
 def _nothing_collected(outcomes: Iterable[Outcome]) -> str:
@@ -206,7 +186,6 @@ def _report(
     protocol: Protocol,
     placed: dict[str, list[Outcome]],
     source: str,
-    missing: list[str],
 ) -> BuildReport:
     asked = {video.id for video in catalog.videos}
     visited = [outcome for video_id, outcome in outcomes.items() if video_id in asked]
@@ -220,7 +199,7 @@ def _report(
         source=source,
         requested=len(catalog.videos) + len(catalog.rejected),
         rejected=dict(Counter(line.reason for line in catalog.rejected)),
-        rejected_lines=[asdict(line) for line in catalog.rejected[:100]],
+        rejected_lines=[asdict(line) for line in catalog.rejected[:LISTED]],
         attempted=len(visited),
         collected=sum(1 for outcome in visited if outcome.clips),
         used=sum(len(members) for members in placed.values()),
@@ -232,11 +211,26 @@ def _report(
         bytes_read=sum(outcome.bytes_read for outcome in visited),
         labels=list(catalog.categories),
         splits=_count(placed),
-        missing=missing,
+        missing=[],
         protocol=protocol.name,
         seed=settings.seed,
         clip_seconds=settings.clip_seconds,
         clips_per_video=settings.clips_per_video,
         versions={name: version(name) for name in PACKAGES},
         created=datetime.now(UTC).isoformat(timespec="seconds"),
+        attempts=_attempts(catalog, outcomes),
     )
+
+
+def _attempts(catalog: Catalog, outcomes: Mapping[str, Outcome]) -> dict[str, dict[str, int]]:
+    """Category to how many of its videos were visited, and how many of those gave clips and did not."""
+    visited: Counter[str] = Counter()
+    good: Counter[str] = Counter()
+    for video in catalog.videos:
+        if outcome := outcomes.get(video.id):
+            visited[video.category] += 1
+            good[video.category] += bool(outcome.clips)
+    return {
+        label: {"visited": visited[label], "good": good[label], "failed": visited[label] - good[label]}
+        for label in catalog.categories
+    }

@@ -1,10 +1,10 @@
 """Clips to compact fingerprints of their sound, and videos to the pairs that share one: re-uploads under another id.
 
-Chromaprint would serve, but nothing on the package index carries it: pyacoustid and pychromaprint load a system
-libchromaprint or call `fpcalc`, and the FFmpeg inside PyAV's wheels is built without it. So this is the spectral hash of
-Haitsma and Kalker, "A Highly Robust Audio Fingerprinting System" (ISMIR 2002), with slower and fewer frames, so that a
-clip of 10 s is 184 characters in place of 10,000: a bit is the sign of how the difference of two neighbouring bands
-changed over half a second. Neither a gain nor an equalisation changes it.
+Chromaprint would serve, but no package carries it: pyacoustid and pychromaprint load a system libchromaprint or call
+`fpcalc`, and the FFmpeg inside PyAV's wheels is built without it. So this is the spectral hash of Haitsma and Kalker,
+"A Highly Robust Audio Fingerprinting System" (ISMIR 2002), with slower and fewer frames, so that a clip of 10 s is 184
+characters in place of 14,000: a bit is the sign of how the difference of two neighbouring bands changed over half a
+second. Neither a gain nor an equalisation changes it.
 """
 
 import base64

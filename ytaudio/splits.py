@@ -2,10 +2,13 @@
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ytaudio.errors import UserError
+from ytaudio.exchange import exchange
+
+TOLERANCE = 0.05  # of a class's videos: how far a split's share may be off before the report says so
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +17,7 @@ class Subject:
 
     video_id: str
     label: str
-    group: str  # the channel; its videos stay together
+    group: str  # the channel, or channels that share a sound; its videos stay together
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +78,32 @@ def protocol_named(name: str) -> Protocol:
     return PROTOCOLS[name]
 
 
+def join(groups: Mapping[str, str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Video id to group, the groups of the two videos of each pair made one: connected components, by union-find.
+
+    A component has the name of its smallest group, so the order of the pairs does not matter.
+    """
+    above: dict[str, str] = {}
+
+    def top(group: str) -> str:
+        while group in above:
+            above[group] = group = above.get(above[group], above[group])
+        return group
+
+    for a, b in pairs:
+        one, other = sorted((top(groups[a]), top(groups[b])))
+        if one != other:
+            above[other] = one
+    return {video_id: top(group) for video_id, group in groups.items()} if above else dict(groups)
+
+
 def split_by_group(subjects: Sequence[Subject], protocol: Protocol, seed: int) -> dict[str, str]:
     """Video id to split; a video left out by a protocol with exact counts is not in it.
 
     Shares are met greedily, as by scikit-learn's StratifiedGroupKFold: groups from the largest to the smallest, ties in
     an order fixed by the seed, each to the split it overfills least and, among those, the one that has most of its
-    share to go; linear in the videos. Exact counts are met by sums of group sizes, where those can be had.
+    share to go; then groups that are better exchanged are. Time is linear in the videos. Exact counts are met by sums
+    of group sizes, where those can be had.
     """
     members: dict[str, list[Subject]] = defaultdict(list)
     for subject in sorted(subjects, key=lambda s: s.video_id):
@@ -92,6 +115,7 @@ def split_by_group(subjects: Sequence[Subject], protocol: Protocol, seed: int) -
     if protocol.counts:
         ways = (_by_sums(members, groups, targets), sides)
         return max((_within(members, side, targets) for side in ways), key=len)
+    exchange(members, sides, targets)
     return {subject.video_id: split for group, split in sides.items() for subject in members[group]}
 
 
@@ -177,26 +201,57 @@ def _cost(left: Mapping[str, int], target: Mapping[str, int], counts: Mapping[st
 def shortfalls(
     subjects: Sequence[Subject], placed: Mapping[str, str], protocol: Protocol, labels: Sequence[str] = ()
 ) -> list[str]:
-    """A sentence with figures for every class that a split has none of, or fewer than exact counts ask for.
+    """A sentence with figures for every class that misses what the protocol asks for.
 
-    `labels` are the catalogue's: a class of which nothing was collected is missed too, and so is one that the protocol
-    is defined for.
+    That is: fewer than exact counts in a split, none in a split, or a share off by more than one video and TOLERANCE of
+    the class. `labels` are the catalogue's: a class of which nothing was collected is missed too, and so is one that
+    the protocol is defined for.
     """
     available = Counter(dict.fromkeys([*labels, *protocol.categories], 0))
     available.update(subject.label for subject in subjects)
-    channels: dict[str, set[str]] = defaultdict(set)
+    groups: dict[str, set[str]] = defaultdict(set)
     got: Counter[tuple[str, str]] = Counter()
     for subject in subjects:
-        channels[subject.label].add(subject.group)
+        groups[subject.label].add(subject.group)
         if subject.video_id in placed:
             got[placed[subject.video_id], subject.label] += 1
+    targets = protocol.targets(available)
     sentences = []
-    for split, wanted in protocol.targets(available).items():
+    for split, wanted in targets.items():
         for label, count in sorted(wanted.items()):
             if got[split, label] < (count if protocol.counts else 1):
                 of = f"{got[split, label]} of {count}" if protocol.counts else "no"
                 sentences.append(
                     f"{split} has {of} videos of {label}: "
-                    f"{available[label]} were collected, from {len(channels[label])} channels that are kept whole."
+                    f"{available[label]} were collected, from {len(groups[label])} channels that are kept whole."
                 )
+    for label in () if protocol.counts else sorted(available):
+        have, want = [got[split, label] for split in targets], [targets[split][label] for split in targets]
+        off = max(abs(had - asked) for had, asked in zip(have, want, strict=True))
+        if all(have) and off > max(1, TOLERANCE * available[label]):
+            sentences.append(
+                f"{label} has {_listed(have)} videos in {_listed(list(targets))}, where {_listed(want)} were aimed at: "
+                f"{available[label]} were collected, from {len(groups[label])} channels that are kept whole."
+            )
     return sentences
+
+
+def _listed(items: Sequence[object]) -> str:
+    return " and ".join([", ".join(map(str, items[:-1])), str(items[-1])]) if len(items) > 1 else str(*items)
+
+
+def lost(sides: Mapping[str, str], labels: Mapping[str, str], placed: Mapping[str, str]) -> list[str]:
+    """A sentence with figures for every class of which a published split has lost videos.
+
+    Args:
+        sides: video id to the split it was published in.
+        labels: video id to label.
+        placed: video id to split, of the videos that could be had again.
+    """
+    published = Counter((split, labels[video_id]) for video_id, split in sides.items() if video_id in labels)
+    got = Counter((split, labels[video_id]) for video_id, split in placed.items())
+    return [
+        f"{split} has {got[split, label]} of the {count} published videos of {label}."
+        for (split, label), count in sorted(published.items())
+        if got[split, label] < count
+    ]
