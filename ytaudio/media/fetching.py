@@ -16,7 +16,7 @@ from .ranges import CAP_BYTES, SLOWEST, StreamError, as_stream_errors, patiently
 
 _BLOCK = 16  # bytes of AES
 _GZIP = b"\x1f\x8b"
-_TOO_MUCH = f"one window would need more than {CAP_BYTES >> 20} MB of the stream"
+TOO_MUCH = f"one window would need more than {CAP_BYTES >> 20} MB of the stream"
 
 
 class Fetcher:
@@ -88,7 +88,7 @@ class Fetcher:
         with as_stream_errors(), self._ydl.urlopen(Request(part.url, headers=headers)) as response:
             least, most = self._lengths(response, part)
             if least > self._left:
-                raise StreamError(Reason.UNSUPPORTED, _TOO_MUCH)
+                raise StreamError(Reason.UNSUPPORTED, TOO_MUCH)
             began = time.monotonic()
             data = read_body(response, most, self._access.timeout_s, self._count)
             late = time.monotonic() - began > self._access.timeout_s + most / SLOWEST
@@ -97,7 +97,7 @@ class Fetcher:
             told = f", {least} expected" if least else " in time"
             raise StreamError(Reason.NETWORK, f"{len(data)} bytes read{told}", passing=True)
         if len(data) > self._left:
-            raise StreamError(Reason.UNSUPPORTED, _TOO_MUCH)
+            raise StreamError(Reason.UNSUPPORTED, TOO_MUCH)
         self._left -= len(data)
         return data, final
 

@@ -15,11 +15,11 @@ import av
 import numpy as np
 
 from .decode import failure_of
-from .fetching import Fetcher
+from .fetching import TOO_MUCH, Fetcher
 from .kinds import Failure, Media, Reason
 from .packed import strip_tags
 from .pieces import Part, Segment, at, slack_s
-from .ranges import LONGEST_BYTES, StreamError
+from .ranges import CAP_BYTES, LONGEST_BYTES, StreamError
 from .reader import Reader
 from .sound import SAMPLING_RATE, WARM_UP_S, AudioPacket, Sound, WindowLike, cut, span_of
 
@@ -142,6 +142,8 @@ class SegmentReader(Reader):
                 place = part.start - parts[0].start
                 self._data[k] = data if len(parts) == 1 else data[place : place + (part.size or 0)]
             wanted = wanted[len(parts) :]
+            if len(wanted) * len(data) // len(parts) > CAP_BYTES:  # not read up to the cap for nothing
+                raise StreamError(Reason.UNSUPPORTED, TOO_MUCH)
 
     def _runs(self, first: int, last: int) -> Iterator[list[int]]:
         """The loaded segments in stretches that one file can hold."""

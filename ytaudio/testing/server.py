@@ -48,7 +48,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._api(match[1])
         elif match := re.fullmatch(r"/media/([\w-]{11})\.(webm|mp4)", path):
             video = shelf.video(match[1])
-            self._media(match[1], shelf.media(match[1]) if video and video.container == match[2] else None)
+            media = shelf.media(match[1]) if video and video.container == match[2] else None
+            self._media(match[1], media if isinstance(media, VirtualFile) else None)
+        elif match := re.fullmatch(r"/media/([\w-]{11})/([\w.]+)", path):
+            self._media(match[1], shelf.part(match[1], match[2]))
         elif match := re.fullmatch(r"/files/([^/]+)", path):
             self._media(match[1], shelf.plain(match[1]))
         else:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .sounds import LOOP_SAMPLES, render
+from .streams import MASTERS, STREAMS, VirtualStream
 from .videos import STATES, SiteVideo
 from .virtual import CONTAINERS, VirtualFile, encode_loop
 
@@ -54,7 +55,7 @@ class Shelf:
         self.closing = threading.Event()
         self._videos: dict[str, SiteVideo] = {}
         self._plain: dict[str, PlainFile] = {}
-        self._virtual: OrderedDict[str, VirtualFile] = OrderedDict()
+        self._virtual: OrderedDict[str, VirtualFile | VirtualStream] = OrderedDict()
         self._making: dict[str, threading.Lock] = {}
         self._misbehaviour: dict[str, list[str | None]] = {}
         self._lock = threading.Lock()
@@ -109,8 +110,14 @@ class Shelf:
         """The plain file of this name, if there is one."""
         return self._plain.get(name)
 
-    def media(self, video_id: str) -> VirtualFile | None:
-        """A video's media file, rendered and encoded the first time; asked for twice at once, it is made once."""
+    def part(self, video_id: str, name: str) -> PlainFile | None:
+        """A playlist, header or segment of a video that is streamed in pieces, by its name."""
+        stream = self.media(video_id)
+        found = stream.part(name) if isinstance(stream, VirtualStream) else None
+        return PlainFile(*found) if found else None
+
+    def media(self, video_id: str) -> VirtualFile | VirtualStream | None:
+        """A video's media, rendered and encoded the first time; asked for twice at once, it is made once."""
         video = self._videos.get(video_id)
         if video is None:
             return None
@@ -121,10 +128,14 @@ class Shelf:
                 if video_id in self._virtual:
                     self._virtual.move_to_end(video_id)
                     return self._virtual[video_id]
-            container = CONTAINERS[video.container]
             silence = np.zeros(LOOP_SAMPLES, dtype=np.float32)
             sound = silence if video.state == "silent" else render(video.category, video.seed, video.channel_id)
-            made = VirtualFile(encode_loop(sound, container, _BIT_RATE), container, video.duration_s)
+            loop = encode_loop(sound, (CONTAINERS | STREAMS)[video.container], _BIT_RATE)
+            made: VirtualFile | VirtualStream
+            if video.container in STREAMS:
+                made = VirtualStream(loop, STREAMS[video.container], video.duration_s)
+            else:
+                made = VirtualFile(loop, CONTAINERS[video.container], video.duration_s)
             with self._lock:
                 self._virtual[video_id] = made
                 while len(self._virtual) > _KEPT_LOOPS:
@@ -151,4 +162,6 @@ class Shelf:
             about["filesize"], about["bit_rate"] = media.size, media.size * 8 / media.duration_s
             about["container"] = video.container
             about["media_url"] = f"{self.url}/media/{video.id}.{video.container}"
+            if isinstance(media, VirtualStream):
+                about["media_url"] = f"{self.url}/media/{video.id}/{MASTERS[video.container]}"
         return about

@@ -43,7 +43,7 @@ class SiteVideo:
     duration_s: float  # seconds, from a few to 11 hours and more
     seed: int  # of its sound; seeds of one thousand (seed // 1000) sound alike
     title: str = ""
-    container: str = "webm"  # "webm" (Opus) or "mp4" (fragmented, AAC)
+    container: str = "webm"  # "webm" (Opus), "mp4" (fragmented, AAC), or in pieces: "hls-ts", "hls-fmp4", "dash"
     state: str = "ok"  # "ok", "silent", or a failure, one of STATES
 
 

@@ -22,11 +22,16 @@ CHUNK_S = LOOP_SAMPLES / RATE / CHUNKS  # 9.6 s
 _PREROLL = 6  # frames encoded before the loop, so that its beginning continues its end
 
 
-class Container(Protocol):
-    """How one container wraps the encoded frames of a loop."""
+class Encoded(Protocol):
+    """How a loop is encoded."""
 
     frame: int  # samples in one encoded frame
     codec: str
+
+
+class Container(Encoded, Protocol):
+    """How one container wraps the encoded frames of a loop."""
+
     mime: str
 
     def chunk(self, frames: Sequence[bytes], number: int) -> bytes:
@@ -44,7 +49,7 @@ class Loop:
     private: bytes  # the codec's own header
 
 
-def encode_loop(waveform: np.ndarray, container: Container, bit_rate: int) -> Loop:
+def encode_loop(waveform: np.ndarray, container: Encoded, bit_rate: int) -> Loop:
     """Encode a loop of float32 (LOOP_SAMPLES,) at 24 kHz so that its frames can follow each other round and round."""
     frame = container.frame
     lead = waveform[-_PREROLL * frame :]
@@ -211,7 +216,16 @@ class FragmentedMP4:
 
     def header(self, sizes: Sequence[int], frames: int, private: bytes) -> bytes:
         """File type, an empty movie, and the segment index."""
-        length = frames * self.frame
+        length, per_chunk = frames * self.frame, LOOP_SAMPLES // CHUNKS
+        lengths = [min(per_chunk, length - k * per_chunk) for k in range(len(sizes))]
+        references = b"".join(
+            struct.pack(">III", size, samples, 0x90000000) for size, samples in zip(sizes, lengths, strict=True)
+        )
+        sidx = _full("sidx", 0, 0, struct.pack(">IIIIHH", 1, RATE, 0, 0, 0, len(sizes)), references)
+        return self.init(frames, private) + sidx
+
+    def init(self, frames: int, private: bytes) -> bytes:
+        """File type and an empty movie."""
         matrix = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
         mvhd = struct.pack(">IIIIIH10x", 0, 0, RATE, 0, 0x10000, 0x100) + matrix + bytes(24) + struct.pack(">I", 2)
         tkhd = struct.pack(">IIIIIQHHHH", 0, 0, 1, 0, 0, 0, 0, 0, 0x100, 0) + matrix + bytes(8)
@@ -229,15 +243,9 @@ class FragmentedMP4:
             _box("minf", _full("smhd", 0, 0, bytes(4)), dinf, stbl),
         )
         trex = _full("trex", 0, 0, struct.pack(">IIIII", 1, 1, self.frame, 0, 0))
-        mvex = _box("mvex", _full("mehd", 1, 0, struct.pack(">Q", length)), trex)
+        mvex = _box("mvex", _full("mehd", 1, 0, struct.pack(">Q", frames * self.frame)), trex)
         moov = _box("moov", _full("mvhd", 0, 0, mvhd), _box("trak", _full("tkhd", 0, 7, tkhd), mdia), mvex)
-        per_chunk = LOOP_SAMPLES // CHUNKS
-        lengths = [min(per_chunk, length - k * per_chunk) for k in range(len(sizes))]
-        references = b"".join(
-            struct.pack(">III", size, samples, 0x90000000) for size, samples in zip(sizes, lengths, strict=True)
-        )
-        sidx = _full("sidx", 0, 0, struct.pack(">IIIIHH", 1, RATE, 0, 0, 0, len(sizes)), references)
-        return _box("ftyp", b"dash", bytes(4), b"iso6mp41") + moov + sidx
+        return _box("ftyp", b"dash", bytes(4), b"iso6mp41") + moov
 
 
 CONTAINERS: dict[str, Container] = {"webm": WebM(), "mp4": FragmentedMP4()}

@@ -80,6 +80,10 @@ class _MediaSiteIE(YoutubeIE, plugin_name="mediasite"):
             return [{"url": master, "format_id": "91", "ext": "mp4", "protocol": "m3u8_native"}]
         if "media_url" not in about:
             return [video]
+        if about["container"].startswith("hls"):
+            return self._extract_m3u8_formats(about["media_url"], about["id"], "m4a", "m3u8_native", m3u8_id="hls")
+        if about["container"] == "dash":
+            return self._extract_mpd_formats(about["media_url"], about["id"], mpd_id="dash")
         webm = about["container"] == "webm"
         abr = round(about["bit_rate"] / 1000, 3)
         audio = {
