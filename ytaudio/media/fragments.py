@@ -7,9 +7,9 @@ import struct
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
-from .kinds import Reason
-from .ranges import CAP_BYTES, FIRST_BYTES, TOP_UP_BYTES, RangeFile, StreamError
+from .ranges import FIRST_BYTES, TOP_UP_BYTES, RangeFile, take
 
 _SPARSE_S = 60.0  # an index with wider steps says too little
 _MP4_BEGINS = (b"ftyp", b"styp", b"moov", b"free", b"skip")
@@ -42,49 +42,35 @@ class Fragments:
 
     index: Index | None = None  # from a segment index
     tracks: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # track to (ticks, place), from an mfra
+    blind_from: int | None = None  # place of the first fragment, where the file has neither
 
 
-def find_fragments(file: RangeFile) -> Fragments:
-    """What a remote file tells of its fragments, from its first block and, if need be, its last.
-
-    Raises:
-        StreamError: UNSUPPORTED where a large file has fragments and no index of them.
-    """
-    place = 0
-    while place < FIRST_BYTES and len(head := _take(file, place, 16)) == 16:
+def find_fragments(file: RangeFile | BinaryIO) -> Fragments:
+    """What a file tells of its fragments, from its first block and, if need be, its last."""
+    place, total = 0, file.seek(0, 2)
+    while place < FIRST_BYTES and len(head := take(file, place, 16)) == 16:
         size, kind = struct.unpack(">I4s", head[:8])
         size = struct.unpack(">Q", head[8:])[0] if size == 1 else size
         if size < 8 or (place == 0 and kind not in _MP4_BEGINS) or kind == b"mdat":
             break
-        index = _segment_index(_take(file, place, size), place) if kind == b"sidx" else None
-        if index and index.places[-1] >= _WHOLE * (file.size or 0):
+        index = _segment_index(take(file, place, size), place) if kind == b"sidx" else None
+        if index and index.places[-1] >= _WHOLE * total:
             return Fragments(index)
         if kind == b"moof":
-            return _from_the_end(file)
+            return _from_the_end(file, total, place)
         place += size
     return Fragments()
 
 
-def _from_the_end(file: RangeFile) -> Fragments:
-    total = file.size or 0
+def _from_the_end(file: RangeFile | BinaryIO, total: int, first: int) -> Fragments:
     begin = max(0, total - TOP_UP_BYTES)
-    file.expect(begin, total)
-    end = _take(file, begin, total - begin)
+    if isinstance(file, RangeFile):
+        file.expect(begin, total)
+    end = take(file, begin, total - begin)
     size = struct.unpack(">I", end[-4:])[0] if end[-12:-8] == b"mfro" else 0
-    table = end[-size:] if size <= len(end) else _take(file, max(0, total - size), size)
+    table = end[-size:] if size <= len(end) else take(file, max(0, total - size), size)
     tracks = dict(_tracks(table, total)) if size and table[4:8] == b"mfra" else {}
-    if not tracks and total > CAP_BYTES and not file.failure:
-        raise StreamError(Reason.UNSUPPORTED, "a large MP4 of fragments without an index of them (sidx or mfra)")
-    return Fragments(tracks=tracks)
-
-
-def _take(file: RangeFile, place: int, size: int) -> bytes:
-    """The bytes at a place, or as many as there are."""
-    file.seek(place)
-    data = bytearray()
-    while len(data) < size and (more := file.read(size - len(data))):
-        data += more
-    return bytes(data)
+    return Fragments(tracks=tracks, blind_from=None if tracks else first)
 
 
 def _segment_index(box: bytes, place: int) -> Index | None:

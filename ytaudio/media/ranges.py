@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import urllib3
 from yt_dlp import YoutubeDL
@@ -152,6 +153,15 @@ class RangeFile:
             raise StreamError(Reason.SERVER_ERROR, f"asked for bytes {start}-{stop - 1}{before}, got {content_range!r}")
         self.size = size
         return last + 1 - first
+
+
+def take(file: RangeFile | BinaryIO, place: int, size: int) -> bytes:
+    """The bytes at a place, or as many as there are."""
+    file.seek(place)
+    data = bytearray()
+    while len(data) < size and (more := file.read(size - len(data))):
+        data += more
+    return bytes(data)
 
 
 def patiently(access: Access, ask: Callable[[], bytes]) -> bytes:

@@ -1,7 +1,7 @@
 """Packets to a waveform between two times: what every reader does once it has the bytes."""
 
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import av
 import numpy as np
@@ -9,7 +9,7 @@ import soxr
 from av.container import InputContainer
 
 from .kinds import Reason
-from .ranges import RangeFile, StreamError
+from .ranges import StreamError
 
 AudioPacket: TypeAlias = "av.Packet[av.AudioStream]"
 SAMPLING_RATE = 16_000  # Hz
