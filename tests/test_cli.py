@@ -107,14 +107,9 @@ def test_no_hub_or_a_refused_token_publishes_nothing(built, change, sentence):
 
 def test_a_wall_ends_the_run_with_75_and_blames_nobody(tmp_path):
     videos = make_videos(("food",), 3, channels_per_category=3, seed=9, duration_s=(10, 20))
-    script = (
-        "import sys, ytaudio.collect, ytaudio.cli; ytaudio.collect.WALL_PAUSES_S = (0.01,);"
-        "sys.argv = ['ytaudio', 'build', *sys.argv[1:]]; ytaudio.cli.main()"
-    )
     with MediaSite(with_states(videos, ["bot_check"] * 3)) as site:
         csv = write_catalog(tmp_path / "youtube.csv", videos)
-        command = [sys.executable, "-c", script, str(csv), str(tmp_path / "out")]
-        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **site.environment()})
+        done = run("build", csv, tmp_path / "out", "--patience", 0, environment=site.environment())
     assert done.returncode == 75, done.stderr
     assert "bot_check" in done.stderr and "--cookies" in done.stderr
     assert len((tmp_path / "out" / "ledger.jsonl").read_text().splitlines()) == 1

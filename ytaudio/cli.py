@@ -114,7 +114,13 @@ def build(
 
     plan = protocol_named(protocol)
     found = read_source(source, categories.split(",") if categories else None, out)
-    plan.check(found.catalog.categories)
+    if not found.published:
+        plan.check(found.catalog.categories)
+    elif (per_category, clips_per_video, clip_seconds, seed, protocol) != (None, 3, 10.0, 0, "default"):
+        raise UserError(
+            f"{source} says itself which videos, windows and splits it has: leave out --per-category, "
+            "--clips-per-video, --clip-seconds, --seed and --protocol."
+        )
 
     from ytaudio import building as room
 
@@ -138,14 +144,37 @@ def build(
 
 
 def _on_many_machines(engine: str, tasks: int, source: "Source", out: Path, plan: "Plan") -> None:
+    """Launch; go on to build here only if the tasks have ended and met no wall."""
     try:
-        from ytaudio.engine import Job, collect_on
+        from ytaudio.engine import collect_on
     except ModuleNotFoundError as error:
         raise UserError(f"--engine needs {error.name}: pip install 'ytaudio[engine]'.") from None
+    from ytaudio import building as room
+    from ytaudio.ledger import open_ledger
+
     settings = source.settings(plan.settings)
-    collect_on(engine, Job(source.catalog.videos, out, settings, plan.per_category, plan.threads, plan.access), tasks)
-    if engine == "slurm":
-        typer.echo(f"{tasks} tasks are queued. When they are done, give the same command without --engine.")
+    with open_ledger(out, settings) as ledger:
+        launched = collect_on(
+            engine,
+            source.catalog.videos,
+            ledger,
+            settings,
+            tasks=tasks,
+            per_category=plan.per_category,
+            retry=plan.retry,
+            windows=source.windows,
+            threads=plan.threads,
+            manners=plan.manners,
+            access=plan.access,
+        )
+    if launched.stopped_by:
+        typer.echo(room.wall_sentence(launched.stopped_by, room.datetime.now()), err=True)
+        raise typer.Exit(TRY_LATER)
+    if launched.queued:
+        typer.echo(
+            f"{launched.tasks} tasks are queued as Slurm job {launched.queued}. When they are done, give the same "
+            "command again without --engine, or with it to deal out what they left."
+        )
         raise typer.Exit
 
 
