@@ -1,0 +1,60 @@
+"""A small catalogue with dead videos on a loopback site, and the dataset that an uninterrupted build makes of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from crash.forge import Ended, Forge, digests
+
+from ytaudio.catalog import Video
+from ytaudio.testing import MediaSite, make_videos, write_catalog
+from ytaudio.turns import visiting_order
+
+OPTIONS = ("--per-category", 2, "--clips-per-video", 2, "--clip-seconds", 1, "--threads", 2, "--patience", 0)
+
+
+@dataclass
+class World:
+    site: MediaSite
+    forge: Forge
+    csv: Path
+    clean: dict[str, str]  # clips and Parquet files of an uninterrupted run, with their digests
+    moments: int  # that such a run has
+    visited: list[str]  # ids
+    seconds: float = 0.0  # that such a run takes
+
+    def build(self, out: Path, *options: object, **how: object) -> Ended:
+        return self.forge.run("build", self.csv, out, *OPTIONS, *options, **how)
+
+    def start(self, out: Path, *options: object, **how: object) -> int:
+        return self.forge.start("build", self.csv, out, *OPTIONS, *options, **how)
+
+    def asked(self) -> set[str]:
+        """The ids of videos that the site was asked for since its counts were reset."""
+        return {request.path.split("/")[-1].partition(".")[0] for request in list(self.site.log)}
+
+
+def made_of(folder: Path) -> dict[str, str]:
+    """What a build is for: clips and Parquet files, without the record of how it went."""
+    return {f"{part}/{k}": v for part in ("clips", "dataset/data") for k, v in digests(folder / part).items()}
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory) -> Iterator[World]:
+    place = tmp_path_factory.mktemp("crash")
+    videos = {v.id: v for v in make_videos(("food", "travel"), 6, channels_per_category=3, seed=1, duration_s=(8, 15))}
+    order = visiting_order([Video(v.id, "", "", "", v.category) for v in videos.values()], 0)
+    for category, place_in_line, state in (("food", 0, "removed"), ("food", 2, "silent"), ("travel", 1, "private")):
+        one = order[category][place_in_line].id
+        videos[one] = replace(videos[one], state=state)
+    with MediaSite(videos.values()) as site, Forge(place / "runs") as forge:
+        for one in videos:
+            site.media(one)
+        csv = write_catalog(place / "youtube.csv", videos.values(), duplicates=1)
+        world = World(site, forge, csv, {}, 0, [])
+        done = world.build(place / "clean", watched=str(place / "clean"))
+        assert done.code == 0, done.stderr
+        world.clean, world.moments = made_of(place / "clean"), done.moments
+        world.visited = sorted(world.asked() & set(videos))
+        yield world

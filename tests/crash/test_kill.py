@@ -1,0 +1,85 @@
+"""kill -9 at any moment: a rerun ends with the same files, and reads nothing again that was finished."""
+
+import os
+import random
+import signal
+import time
+
+from crash.conftest import made_of
+
+from ytaudio.ledger import read_ledger
+
+BY_MOMENT, BY_CLOCK, IN_A_ROW = 18, 8, 6
+
+
+def finished(folder) -> set[str]:
+    """The videos that the ledger's whole lines have settled."""
+    ledger = folder / "ledger.jsonl"
+    if not ledger.exists() or b"\n" not in ledger.read_bytes():
+        return set()
+    return {one for one, outcome in read_ledger(folder)[1].items() if outcome.settled}
+
+
+def stage(folder) -> str:
+    """How far a killed run came."""
+    known = finished(folder)
+    if (folder / "dataset").exists():
+        return "moved"
+    if (folder / "dataset.part").exists():
+        return "assembling"
+    return "reading" if known else "beginning"
+
+
+def goes_on(world, folder) -> None:
+    """The ledger speaks of no clip that is not there, and the same command again ends as if nothing had happened."""
+    known = finished(folder)
+    for one in known:
+        for clip in read_ledger(folder)[1][one].clips:
+            assert made_of(folder)[f"clips/{one}/{clip.index}.flac"] == clip.sha256
+    world.site.reset_counts()
+    again = world.build(folder)
+    assert again.code == 0, again.stderr
+    assert made_of(folder) == world.clean
+    assert not known & world.asked(), "read again although it was finished"
+    assert set(read_ledger(folder)[1]) == set(world.visited)
+    assert sorted(path.name for path in folder.iterdir()) == ["clips", "dataset", "ledger.jsonl", "lock"]
+
+
+def test_killed_before_any_change_of_its_folder_a_run_goes_on(world, tmp_path):
+    rng = random.Random(3)
+    share = world.moments / BY_MOMENT
+    moments = [0, world.moments - 1, *(int((k + rng.random()) * share) for k in range(BY_MOMENT - 2))]
+    stages = set()
+    for moment in moments:
+        folder = tmp_path / f"at{moment}"
+        killed = world.build(folder, watched=str(folder), die_at=moment)
+        assert killed.code == -signal.SIGKILL or moment > world.moments - 3, f"{moment}: {killed}"
+        stages.add(stage(folder))
+        goes_on(world, folder)
+    assert stages >= {"beginning", "reading", "assembling"}
+
+
+def test_killed_at_random_times_a_run_goes_on(world, tmp_path):
+    rng = random.Random(4)
+    began = time.monotonic()
+    world.build(tmp_path / "whole")
+    whole_s = time.monotonic() - began
+    for n in range(BY_CLOCK):
+        folder = tmp_path / str(n)
+        child = world.start(folder)
+        time.sleep(whole_s * (n + rng.random()) / BY_CLOCK)  # the moment is what is under test
+        os.kill(child, signal.SIGKILL)
+        assert world.forge.wait().code in (-signal.SIGKILL, 0)
+        goes_on(world, folder)
+
+
+def test_killed_again_and_again_in_one_folder_a_run_ends_all_the_same(world, tmp_path):
+    folder = tmp_path / "out"
+    known: set[str] = set()
+    for n in range(IN_A_ROW):
+        world.site.reset_counts()
+        killed = world.build(folder, watched=str(folder), die_at=5 + 3 * n)
+        assert killed.code == -signal.SIGKILL
+        assert not known & world.asked(), "read again although it was finished"
+        known = finished(folder)
+    goes_on(world, folder)
