@@ -13,6 +13,7 @@ from ytaudio.cards import (
     eval_results_yaml,
     eval_yaml,
     fenced,
+    links_card,
     model_card,
     model_plots,
     redacted,
@@ -129,6 +130,65 @@ def test_hostile_labels_and_titles_break_neither_tables_nor_front_matter(tmp_pat
     model = ModelCard(model_card(scores, training_run(labels=HOSTILE), "tester/model", labels=HOSTILE))
     assert model.data.eval_results[0].metric_value == 1
     assert [row[0] for row in tables(model.text)[1][1:]] == [" ".join(label.split()) for label in HOSTILE]
+
+
+REBUILT = {
+    "of": f"tester/links@{COMMIT}",
+    "videos": {"identical": 5, "same_sound": 2, "unproven": 0, "changed": 1, "gone": 3, "unvisited": 0},
+    "clips": {"identical": 10, "same_sound": 4, "unproven": 0, "changed": 2},
+    "gone": {"removed": 2, "private": 1},
+    "gone_examples": {"removed": [f"abcdefghijk: {HOSTILE[1]}"]},
+    "changed": ["abcdefghij2"],
+}
+
+
+def test_dataset_card_tells_what_each_category_took_which_videos_share_a_sound_and_what_a_rebuild_found(tmp_path):
+    pairs = [{"a": f"a{n}", "b": f"b{n}", "similarity": 0.9, "labels": ["food", HOSTILE[0]]} for n in range(12)]
+    report = report_of(
+        tmp_path,
+        attempts={label: {"visited": 30, "good": 14, "failed": 16} for label in LABELS},
+        duplicates=pairs,
+        duplicate_pairs=40,
+        rebuilt=REBUILT,
+    )
+    card = DatasetCard(dataset_card(report, "tester/data")).text
+    assert ["food", "30", "14", "16", "12"] in tables(card)[4]
+    items = [
+        token.content for token in MARKDOWN.parse(card) if token.type == "inline" and "similarity" in token.content
+    ]
+    assert len(items) == 10 and "and 30 pairs more" in card and "| pipe |" not in card
+    assert "## What became of the published videos" in card and "3 videos could not be had again" in card
+    without = dataset_card(report_of(tmp_path), "tester/data")
+    assert "videos tried |" not in without and "share a sound" not in without and "What became" not in without
+
+
+def test_links_card_says_what_it_is_how_to_rebuild_and_holds_hostile_words(tmp_path):
+    report = report_of(tmp_path, HOSTILE, failed_examples={"private": [HOSTILE[1]]}, missing=[HOSTILE[2]])
+    card = DatasetCard(links_card(report, "tester/links"))
+    assert card.data.license == "other" and "links-only" in card.data.tags
+    assert "**This dataset holds no audio.**" in card.text
+    (command,) = [
+        token.content for token in MARKDOWN.parse(card.text) if token.type == "fence" and token.info == "bash"
+    ]
+    assert command == "ytaudio build hub:tester/links OUT\n"
+    categories = tables(card.text)[2]
+    assert [row[0] for row in categories[1:]] == [" ".join(label.split()) for label in HOSTILE]
+    assert "<script>" not in re.sub(r"```.*?```", "", card.text, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    ("source", "command"),
+    [
+        ("youtube.csv", "ytaudio build youtube.csv OUT --clips-per-video 2"),
+        ("kaggle:a/b/versions/3/c.csv", "ytaudio build kaggle:a/b/versions/3/c.csv OUT --clips-per-video 2"),
+        (f"hub:tester/links@{COMMIT}", f"ytaudio build hub:tester/links@{COMMIT} OUT\n"),
+        ("hub:a/b; rm -rf ~\n```", "ytaudio build hub:a/b__rm_-rf______ OUT\n"),
+    ],
+)
+def test_the_card_gives_the_command_it_was_built_with(tmp_path, source, command):
+    content = dataset_card(report_of(tmp_path, source=source), "tester/data")
+    fences = [token.content for token in MARKDOWN.parse(content) if token.type == "fence" and token.info == "bash"]
+    assert fences[0].startswith(command)
 
 
 def test_model_card_shows_results_with_intervals_beside_the_floors():

@@ -24,8 +24,9 @@ from huggingface_hub import (
     SpaceCard,
     constants,
     hf_hub_download,
+    snapshot_download,
 )
-from making import LABELS, dataset_folder, model_folder, scores_of, tone
+from making import LABELS, build_folder, dataset_folder, model_folder, scores_of, tone
 
 from ytaudio.clips import SAMPLING_RATE, decode
 from ytaudio.errors import UserError
@@ -395,3 +396,66 @@ def test_no_hub_there_is_one_sentence(built, monkeypatch):
     with pytest.raises(UserError, match="cannot be reached") as refused:
         push_dataset(built, "tester/nowhere", sleep=lambda seconds: None)
     assert constants.ENDPOINT in str(refused.value)
+
+
+@pytest.fixture(scope="module")
+def with_ledger(tmp_path_factory):
+    return build_folder(tmp_path_factory.mktemp("with-ledger"))
+
+
+def test_links_only_is_one_private_commit_without_sound_that_plain_load_dataset_reads(with_ledger, hub):
+    push_dataset(with_ledger, "tester/links-only", links_only=True, sleep=never)
+    assert files_of("tester/links-only", "dataset") == {
+        *(f"data/{split}-00000-of-00001.parquet" for split in ("train", "validation", "test")),
+        *("README.md", "report.json", "plots/classes.png"),
+    }
+    bare = HfApi().create_repo("tester/bare-links", repo_type="dataset").repo_id
+    assert commits_of("tester/links-only", "dataset") == commits_of(bare, "dataset") + 1
+    assert HfApi().dataset_info("tester/links-only").private
+    links = load_dataset("tester/links-only")
+    assert sum(split.num_rows for split in links.values()) == 18
+    assert {str(links["train"].features[name].dtype) for name in ("start_s", "seconds")} == {"float64"}
+    assert links["train"].features["label"].names == list(LABELS) and "audio" not in links["train"].features
+    folder = Path(snapshot_download("tester/links-only", repo_type="dataset"))
+    assert not [path for path in folder.rglob("*") if path.is_file() and b"fLaC" in path.read_bytes()]
+
+
+def test_the_card_of_links_says_what_it_is_how_to_rebuild_and_whose_it_is(with_ledger, hub):
+    push_dataset(with_ledger, "tester/links-card", links_only=True)
+    card = DatasetCard.load("tester/links-card")
+    assert "links-only" in card.data.tags and card.data.license == "other"
+    for words in ("holds no audio", "ytaudio build hub:tester/links-card OUT", "## Rights", "stay theirs"):
+        assert words in card.text
+    snippet = re.search(r"```python\n(.*?)```", card.content, re.DOTALL)[1]
+    address, _, seconds, label = away_from_ytaudio(snippet).splitlines()[-1].split()
+    assert address.startswith("https://www.youtube.com/watch?v=made") and label in LABELS and float(seconds) == 2.0
+
+
+def test_links_may_be_pushed_again_from_either_folder_and_nothing_new_is_no_commit(with_ledger, hub):
+    push_dataset(with_ledger, "tester/links-again", links_only=True)
+    before = commits_of("tester/links-again", "dataset")
+    push_dataset(with_ledger / "dataset", "tester/links-again", links_only=True)
+    assert commits_of("tester/links-again", "dataset") == before
+
+
+def test_a_dataset_never_turns_into_the_other_kind(with_ledger, hub):
+    push_dataset(with_ledger, "tester/stays-links", links_only=True)
+    with pytest.raises(UserError, match=r"is links-only, .* say --links-only, or push to another name"):
+        push_dataset(with_ledger, "tester/stays-links", sleep=never)
+    push_dataset(with_ledger, "tester/stays-audio")
+    before = files_of("tester/stays-audio", "dataset")
+    with pytest.raises(UserError, match="holds audio, and its history would go on giving it"):
+        push_dataset(with_ledger, "tester/stays-audio", links_only=True, sleep=never)
+    assert files_of("tester/stays-audio", "dataset") == before
+    api = HfApi()
+    api.create_repo("tester/odd", repo_type="dataset", private=True)
+    for name, content in (("report.json", b"[]"), ("data/x.parquet", b"x")):
+        api.upload_file(path_or_fileobj=content, path_in_repo=name, repo_id="tester/odd", repo_type="dataset")
+    with pytest.raises(UserError, match="holds audio"):
+        push_dataset(with_ledger, "tester/odd", links_only=True)
+
+
+def test_links_need_the_ledger_and_nothing_is_created_without(built, hub):
+    with pytest.raises(UserError, match=r"holds no ledger\.jsonl"):
+        push_dataset(built, "tester/no-ledger", links_only=True)
+    assert not HfApi().repo_exists("tester/no-ledger", repo_type="dataset")

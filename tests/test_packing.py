@@ -3,9 +3,9 @@ import re
 
 import pyarrow.parquet as pq
 import pytest
-from making import LABELS, dataset_folder, model_folder, scores_of, write_report
+from making import LABELS, build_folder, dataset_folder, model_folder, scores_of, write_report
 
-from ytaudio.packing import HubError, dataset_files, model_files, result_files, space_files
+from ytaudio.packing import HubError, dataset_files, link_files, model_files, result_files, space_files
 
 TEST = "data/test-00000-of-00001.parquet"
 
@@ -41,6 +41,24 @@ def test_a_dataset_that_is_not_whole_is_one_sentence(tmp_path, break_it, sentenc
     with pytest.raises(HubError, match=re.escape(sentence)) as refused:
         dataset_files(folder, "a/b")
     assert "\n" not in str(refused.value)
+
+
+def test_links_pack_from_the_build_and_from_the_dataset_in_it(tmp_path):
+    folder = build_folder(tmp_path / "built")
+    packed = []
+    for given in (folder, folder / "dataset"):
+        place = tmp_path / f"place{len(packed)}"
+        place.mkdir()
+        files = link_files(given, "a/b", place)
+        packed.append({name: what if isinstance(what, bytes) else what.read_bytes() for name, what in files.items()})
+    assert packed[0] == packed[1]
+    assert set(packed[0]) == {
+        *(f"data/{split}-00000-of-00001.parquet" for split in ("train", "validation", "test")),
+        *("README.md", "report.json", "plots/classes.png"),
+    }
+    report = json.loads(packed[0]["report.json"])
+    assert report.pop("links_only") is True
+    assert report == json.loads((folder / "dataset" / "report.json").read_text())
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "preprocessor_config.json"])

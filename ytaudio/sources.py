@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx2
 from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
@@ -115,7 +116,7 @@ def _newest(name: str, revision: str | None, begun: str) -> str:
     """The commit a revision is at now; where the Hub cannot be asked, the one begun with, whose files are here."""
     try:
         return str(HfApi().dataset_info(name, revision=revision).sha)
-    except (OSError, ValueError):
+    except (OSError, ValueError, httpx2.HTTPError):
         if begun:
             return begun
         raise
