@@ -1,6 +1,7 @@
 """A sound that repeats nowhere, so that a window has one right place, in files by FFmpeg's own muxers."""
 
 import tempfile
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +18,6 @@ KINDS = {
     "sidx.mp4": ("mp4", "aac", RATE, {"movflags": "empty_moov+default_base_moof+global_sidx", **FRAGMENTS}),
     "bare.mp4": ("mp4", "aac", RATE, {"movflags": "empty_moov+default_base_moof", **FRAGMENTS}),
     "dash.mp4": ("mp4", "aac", RATE, {"movflags": "empty_moov+default_base_moof+dash", **FRAGMENTS}),
-    "blind.mp4": ("mp4", "aac", RATE, {"movflags": "empty_moov+default_base_moof+skip_trailer", **FRAGMENTS}),
     "m4a": ("ipod", "aac", RATE, {}),
     "front.m4a": ("ipod", "aac", RATE, {"movflags": "faststart"}),
     "film.mp4": ("mp4", "aac", RATE, {}),
@@ -30,6 +30,11 @@ KINDS = {
 # files that do not tell their length
 MUTE_OF_LENGTH = {
     "live.webm": ("webm", "libopus", 48_000, {"live": "1"}),
+    "live.mkv": ("matroska", "libopus", 48_000, {"live": "1"}),
+    "live.film.mkv": ("matroska", "libopus", 48_000, {"live": "1"}),
+    "blind.mp4": ("mp4", "aac", RATE, {"movflags": "empty_moov+default_base_moof+skip_trailer", **FRAGMENTS}),
+    "absolute.mp4": ("mp4", "aac", RATE, {"movflags": "empty_moov+skip_trailer", **FRAGMENTS}),
+    "blind.film.mp4": ("mp4", "aac", RATE, {"movflags": "empty_moov+default_base_moof+skip_trailer", **FRAGMENTS}),
     "plain.mp3": ("mp3", "libmp3lame", RATE, {"write_xing": "0"}),
 }
 # options of the encoder, by kind or codec
@@ -60,7 +65,7 @@ def encoded(kind: str) -> bytes:
         resampler = av.AudioResampler(stream.codec_context.format, "stereo", rate, frame_size=stream.frame_size or 4096)
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(source()), "fltp", "stereo")
         frame.sample_rate, frame.pts = RATE, 0
-        if kind == "film.mp4":
+        if "film" in kind:
             _pictures(file)
         for piece in [*resampler.resample(frame), *resampler.resample(None)]:
             file.mux(stream.encode(piece))
@@ -80,3 +85,38 @@ def _pictures(file: av.container.OutputContainer) -> None:
         picture.pts = number
         file.mux(stream.encode(picture))
     file.mux(stream.encode(None))
+
+
+@cache
+def long(kind: str, plan: tuple[int, ...]) -> tuple[bytes, float]:
+    """A file of this kind, and how many seconds each of its stretches has: `plan` are their rates in bit/s.
+
+    Each stretch is the same 20 s of sound.
+    """
+    muxer, codec, rate, options = MUTE_OF_LENGTH[kind]
+    pieces = {bit_rate: _packets(codec, rate, bit_rate) for bit_rate in set(plan)}
+    count = min(map(len, pieces.values()))
+    with tempfile.NamedTemporaryFile() as target:
+        with av.open(target.name, "w", format=muxer, options=options) as file:
+            stream = file.add_stream(codec, rate=rate, layout="stereo")
+            stream.codec_context.open()
+            samples = stream.codec_context.frame_size
+            for number, data in enumerate(data for bit_rate in plan for data in pieces[bit_rate][:count]):
+                packet = av.Packet(data)
+                packet.time_base, packet.stream = Fraction(1, rate), stream
+                packet.pts = packet.dts = number * samples
+                packet.duration = samples
+                file.mux(packet)
+        return Path(target.name).read_bytes(), count * samples / rate
+
+
+def _packets(codec: str, rate: int, bit_rate: int) -> list[bytes]:
+    encoder = av.CodecContext.create(codec, "w")
+    encoder.sample_rate, encoder.layout, encoder.format = rate, "stereo", "fltp" if codec == "aac" else "flt"
+    encoder.bit_rate, encoder.options = bit_rate, FAST[codec]
+    encoder.open()
+    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(source()[:, : 20 * RATE]), "fltp", "stereo")
+    frame.sample_rate, frame.pts = RATE, 0
+    resampler = av.AudioResampler(encoder.format, "stereo", rate, frame_size=encoder.frame_size)
+    frames = [*resampler.resample(frame), *resampler.resample(None)]
+    return [bytes(packet) for piece in frames for packet in encoder.encode(piece)]

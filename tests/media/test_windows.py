@@ -81,8 +81,6 @@ def test_a_file_tells_its_length_whatever_the_page_says(kind, told_s, site):
 
 
 def test_a_file_that_does_not_tell_its_length(site):
-    with open_media(direct(site.add_file("live", real_files.encoded("live.webm")))) as reader:
-        assert reader.duration_s is None
     plain = site.add_file("plain", real_files.encoded("plain.mp3"))
     with open_media(direct(plain, 61.0)) as reader:
         assert reader.duration_s == 61.0, "a guess from the bit rate came before the page's word"
@@ -100,14 +98,6 @@ def test_fragments_are_found_by_the_table_at_the_end(kind, site):
         opened, requests = reader.bytes_read, reader.requests
         assert reader.window(Window(30.0, 5.0)).shape == (80_000,)
         assert reader.requests == requests + 1 and reader.bytes_read - opened < len(data) * 15 / real_files.SECONDS
-
-
-def test_a_large_file_of_fragments_without_a_table_is_refused_unread(site):
-    data = real_files.encoded("blind.mp4") + (17 << 20).to_bytes(4, "big") + b"free" + bytes((17 << 20) - 8)
-    site.reset_counts()
-    found = open_media(direct(site.add_file("blind.mp4", data)))
-    assert found.reason is Reason.UNSUPPORTED and "without an index" in found.detail
-    assert site.bytes_sent < 128 << 10
 
 
 @pytest.mark.parametrize("place", [-4, -8, -16, -30, -60])
