@@ -1,4 +1,10 @@
+import csv
+import io
+import re
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ytaudio.catalog import CatalogError, normalize_category, parse_link, read_catalog
 
@@ -136,3 +142,109 @@ def test_any_bytes_are_read(tmp_path):
     catalog = read_catalog(path)
     assert [v.id for v in catalog.videos] == [ID]
     assert catalog.rejected[0].line == 2
+
+
+@pytest.mark.parametrize(
+    "rest", ["", "&t=10s", "&v=aaaaaaaaaaa", "&list=PL[x]", "&a=%20b", "?x", "?v=b", "&", "/", "\u00a0", "#a", "%20"]
+)
+@pytest.mark.parametrize(
+    "start", ["https://www.youtube.com/watch?v=", "http://m.youtube.com/watch?v=", "https://youtu.be/"]
+)
+def test_the_short_way_of_a_plain_link_says_what_the_long_way_says(start, rest):
+    def told(link):
+        try:
+            return parse_link(link)
+        except ValueError as error:
+            return str(error)
+
+    for video_id in (ID, ID[1:], ID + "Q"):
+        link = f"{start}{video_id}{rest}"
+        assert told(link) == told(link.replace("http", "HTTP"))  # only lower case takes the short way
+
+
+PIECES = [
+    *(
+        b"https://www.youtube.com/watch?v=",
+        b"https://youtu.be/",
+        b"dQw4w9WgXcQ",
+        b"aaaaaaaaaaa",
+        b"aaaaaaaaaa",
+        b"&v=",
+        b"?",
+    ),
+    *(
+        b"http://media.example.org/a.ogg",
+        b"https://[::1",
+        b"HTTP://A.b/ ",
+        b"//",
+        b"#",
+        b"/playlist?list=PL",
+        b"%20",
+        b"@x",
+    ),
+    *(
+        b",",
+        b",,",
+        b",x,y,food\n",
+        b",,,Art Music\r\n",
+        b',"q""q\n",,travel\n',
+        b"\n",
+        b"\r",
+        b"\r\n",
+        b'"',
+        b'""',
+        b"'",
+    ),
+    *(
+        b"\0",
+        b"\xff\xfe",
+        b"\xef\xbb\xbf",
+        b"\xc2\xa0",
+        b"\xe2\x80\xa8",
+        b"\x1c",
+        b"\xc4\xb0",
+        b"\xe1\xba\x9e",
+        b" ",
+        b"_",
+        b"-",
+        b"\\",
+    ),
+]
+HEADERS = [
+    b"link,title,description,category\n",
+    b"category,link\r\n",
+    b"\xef\xbb\xbf Link ,CATEGORY,link,x\n",
+    b"link\n",
+    b"",
+]
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.sampled_from(HEADERS), st.lists(st.sampled_from(PIECES) | st.binary(max_size=8), max_size=60))
+def test_whatever_the_bytes_are_every_row_is_a_video_or_a_reason(tmp_path_factory, header, pieces):
+    path = tmp_path_factory.getbasetemp() / "any.csv"
+    content = header + b"".join(pieces)
+    path.write_bytes(content)
+    try:
+        catalog = read_catalog(path)
+    except CatalogError as told:
+        assert str(path) in str(told)
+        return
+    text = content.decode("utf-8-sig", errors="replace").replace("\0", "")
+    rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row][1:]
+    assert len(catalog.videos) + len(catalog.rejected) == len(rows)
+    assert len({video.id for video in catalog.videos}) == len(catalog.videos)
+    for video in catalog.videos:
+        assert re.fullmatch(r"[0-9A-Za-z_-]{11}|u[0-9a-f]{16}", video.id)
+        assert video.category and normalize_category(video.category) == video.category
+        assert parse_link(video.url) == (video.id, video.url)
+    assert all(1 < line.line <= text.count("\n") + text.count("\r") + 1 for line in catalog.rejected)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(
+            [
+                ("link", "title", "description", "category"),
+                *((v.url, v.title, v.description, v.category) for v in catalog.videos),
+            ]
+        )
+    again = read_catalog(path)
+    assert (again.videos, again.rejected) == (catalog.videos, ())
