@@ -23,10 +23,11 @@ def test_windows_are_those_of_a_full_decode(kind, remote, site, tmp_path):
     data = real_files.encoded(kind)
     (tmp_path / kind).write_bytes(data)
     with av.open(str(tmp_path / kind)) as file:
-        frames = [frame for frame in file.decode(audio=0) if frame.pts is not None]
+        frames = list(file.decode(audio=0))
+    if frames[1].time == frames[0].time:  # AAC's first packet, before the beginning of the film
+        frames = frames[1:]
     sound = np.concatenate([frame.to_ndarray().mean(axis=0) for frame in frames])
-    early = max(0, -round(frames[0].time * frames[0].sample_rate))  # before the beginning of the film
-    whole = soxr.resample(sound[early:], frames[0].sample_rate, 16_000)
+    whole = soxr.resample(sound, frames[0].sample_rate, 16_000)
     media = direct(site.add_file(kind, data), 0.0) if remote else local_file(tmp_path / kind)
     with open_media(media) as reader:
         assert reader.duration_s == pytest.approx(real_files.SECONDS, abs=0.05)
