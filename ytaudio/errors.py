@@ -11,7 +11,7 @@ class UserError(ValueError):
 
 
 _FOLDER_TROUBLE = {
-    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM),
     *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG),
 }
 
@@ -28,8 +28,9 @@ def writing_to(folder: object) -> Iterator[None]:
     except OSError as error:
         if error.errno not in _FOLDER_TROUBLE:
             raise
+        what = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
         raise UserError(
-            f"Cannot write to {folder} ({error.strerror}): make room or give another folder; "
+            f"Cannot write to {folder} ({what}): make room or give another folder; "
             "what is done is kept, and the same command goes on from there."
         ) from None
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000  # <linux/sched.h>
-MS_REMOUNT = 0x20  # <linux/mount.h>
+MS_RDONLY, MS_REMOUNT = 0x1, 0x20  # <linux/mount.h>
 ROOM_BYTES = 16 << 20  # of the file system in memory
 EVENTS = ("open", "os.rename", "os.mkdir", "os.rmdir", "os.remove")  # audited by Python itself
 
@@ -75,10 +75,10 @@ class Forge:
 
     def wait(self) -> Ended:
         """Wait for the run that was begun last."""
-        code = self.ask(do="wait")["code"]
-        told = [self._place / f"run{self._runs}.{name}" for name in ("stdout", "stderr", "moments")]
-        texts = [path.read_text() if path.exists() else "" for path in told]
-        return Ended(code, texts[0], texts[1], int(texts[2] or 0))
+        answer = self.ask(do="wait")
+        counted = self._place / f"run{self._runs}.moments"
+        moments = int(counted.read_text()) if counted.exists() else 0
+        return Ended(answer["code"], answer["stdout"], answer["stderr"], moments)
 
     def run(self, *words: object, **how: object) -> Ended:
         """`ytaudio WORDS` from beginning to end."""
@@ -131,19 +131,18 @@ def _die_at(moment: int, watched: str, count: str) -> None:
         really(descriptor)
 
     def leave(code: int, really=os._exit) -> None:
-        with open(count, "w") as file:
-            file.write(str(lived))
+        Path(count).write_text(str(lived))
         really(code)
 
     sys.addaudithook(note)
     os.fsync, os._exit = fsync, leave
 
 
-def _child(request: dict) -> None:
-    """The command itself, in a fork."""
+def _child(request: dict, *outputs: int) -> None:
+    """The command itself, in a fork, with its stdout and stderr into these pipes."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number, name in ((1, "stdout"), (2, "stderr")):
-        os.dup2(os.open(f"{request['out']}.{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
+    for number, pipe in enumerate(outputs, 1):
+        os.dup2(pipe, number)
     os.environ.update(request.get("environment") or {})
     if largest := request.get("largest_file"):
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
@@ -168,16 +167,25 @@ def _child(request: dict) -> None:
 def _serve() -> None:
     """Read requests until there are no more."""
     running = 0
+    pipes: list[int] = []
     for line in sys.stdin:
         request = json.loads(line)
         answer: dict = {}
         if request["do"] == "run":
-            running = os.fork()
+            (out, into_out), (err, into_err) = os.pipe(), os.pipe()
+            running, pipes = os.fork(), [out, err]
             if not running:
-                _child(request)
+                _child(request, into_out, into_err)
+            os.close(into_out)
+            os.close(into_err)
             answer = {"pid": running}
         elif request["do"] == "wait":
-            answer = {"code": os.waitstatus_to_exitcode(os.waitpid(running, 0)[1])}
+            texts = []
+            for pipe in pipes:  # a run says little: no pipe is ever full
+                with os.fdopen(pipe) as said:
+                    texts.append(said.read())
+            code = os.waitstatus_to_exitcode(os.waitpid(running, 0)[1])
+            answer = {"code": code, "stdout": texts[0], "stderr": texts[1]}
         elif request["do"] == "call":
             answer = {"value": getattr(Room, request["name"])(*request["arguments"])}
         print(json.dumps(answer), flush=True)
@@ -197,6 +205,11 @@ class Room:
                 os.posix_fallocate(file.fileno(), 0, max(1, about.f_bavail * about.f_frsize - left))
         about = os.statvfs(folder)
         return about.f_bavail * about.f_frsize
+
+    @staticmethod
+    def read_only(folder: str, locked: int) -> None:
+        """Mount the file system so that nothing can be written, or so that it can again."""
+        _mount(folder, MS_REMOUNT | (MS_RDONLY if locked else 0), f"size={ROOM_BYTES}")
 
     @staticmethod
     def files(folder: str) -> dict[str, str]:
@@ -243,7 +256,7 @@ def main() -> None:
 
     import ytaudio.building
     import ytaudio.cli
-    import ytaudio.sources  # noqa: F401
+    import ytaudio.sources
 
     yt_dlp.YoutubeDL({"quiet": True}).get_info_extractor("Youtube")
     typer.main.get_command(ytaudio.cli.app)
