@@ -180,12 +180,17 @@ def _on_many_machines(engine: str, tasks: int, source: "Source", out: Path, plan
 
 @push.command("dataset")
 def push_dataset(
-    folder: Annotated[Path, typer.Argument(help="What `build` wrote.")], repo: Repo, public: Public = False
+    folder: Annotated[Path, typer.Argument(help="What `build` wrote.")],
+    repo: Repo,
+    public: Public = False,
+    links_only: Annotated[
+        bool, typer.Option("--links-only", help="Links, windows, labels and hashes; no audio. Rebuilt from hub:REPO.")
+    ] = False,
 ) -> None:
     """Publish data, card, plots, report and eval.yaml: ytaudio push dataset OUT USER/NAME"""
     from ytaudio import hub as room
 
-    say(f"published {room.push_dataset(folder, repo, public=public)}")
+    say(f"published {room.push_dataset(folder, repo, public=public, links_only=links_only)}")
 
 
 @push.command("model")
