@@ -157,7 +157,10 @@ def test_dataset_card_tells_what_each_category_took_which_videos_share_a_sound_a
         token.content for token in MARKDOWN.parse(card) if token.type == "inline" and "similarity" in token.content
     ]
     assert len(items) == 10 and "and 30 pairs more" in card and "| pipe |" not in card
-    assert "## What became of the published videos" in card and "3 videos could not be had again" in card
+    assert (
+        "## What became of the published videos" in card
+        and "Not to be had again: 3 videos (removed 2, private 1)" in card
+    )
     without = dataset_card(report_of(tmp_path), "tester/data")
     assert "videos tried |" not in without and "share a sound" not in without and "What became" not in without
 

@@ -157,6 +157,8 @@ def test_labels_that_are_not_normalised_are_refused(tmp_path):
         {"seed": 2**70},
         {"seed": None},
         {"protocol": None},
+        {"protocol": "nobody's"},
+        {"protocol": ["default"]},
     ],
     ids=json.dumps,
 )

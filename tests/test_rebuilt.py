@@ -88,7 +88,7 @@ def test_a_video_is_what_its_worst_clip_is_and_a_changed_one_is_left_out():
     assert rebuilt["gone_examples"]["removed"] == ["gone: Video unavailable"]
     assert set(sides_kept(of, rebuilt)) == {"same", "gone", "gone2", "later"}
     lines = " ".join(rebuilt_lines(rebuilt))
-    assert "5 videos" in lines and "left out (worse)" in lines and "(removed 1, private 1)" in lines
+    assert "5 videos" in lines and "left out: 1 video (worse)" in lines and "(removed 1, private 1)" in lines
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from ytaudio.catalog import Catalog, Rejected, Video, normalize_category, parse_
 from ytaudio.clips import MINIMUM_S, SAMPLING_RATE, Window
 from ytaudio.errors import UserError
 from ytaudio.ledger import Outcome, Settings, read_ledger
+from ytaudio.splits import PROTOCOLS
 
 LINKS_ONLY = "links_only"  # the key of report.json that says so
 BATCH = 1000  # rows in memory at a time
@@ -159,9 +160,9 @@ def _settings(report: Mapping[str, Any], what: str, windows_of: str) -> tuple[Se
         (type(count) is int and 1 <= count <= MOST_CLIPS)
         and (isinstance(seconds, int | float) and MINIMUM_S <= seconds <= LONGEST_S)
         and (type(seed) is int and abs(seed) < 2**63)
-        and isinstance(protocol, str)
+        and protocol in tuple(PROTOCOLS)
     ):
-        return Settings(count, float(seconds), seed, windows_of), protocol
+        return Settings(count, float(seconds), seed, windows_of), str(protocol)
     raise UserError(f"The report.json of {what} lacks the settings of a build: ask its author to push it again.")
 
 

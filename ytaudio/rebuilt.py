@@ -72,21 +72,26 @@ def sides_kept(published: Published, rebuilt: Mapping[str, Any]) -> dict[str, st
 
 
 def rebuilt_lines(rebuilt: Mapping[str, Any]) -> list[str]:
-    """What check_rebuilt found, in sentences for a person; text from elsewhere is in them as it came."""
+    """What check_rebuilt found, in sentences for a person."""
     videos, clips = rebuilt["videos"], rebuilt["clips"]
     lines = [
-        f"Rebuilt from {rebuilt['of']}: {sum(videos.values())} videos.",
-        f"{videos['identical']} videos are identical to the published ones, byte for byte, and {videos['same_sound']} "
-        f"sound the same ({clips['identical']} and {clips['same_sound']} clips).",
+        f"Rebuilt from {rebuilt['of']}, which names {_videos(sum(videos.values()))}.",
+        f"Identical to the byte: {_videos(videos['identical'])} ({clips['identical']} clips).",
     ]
+    if videos["same_sound"]:
+        lines.append(f"The same sound in other bytes: {_videos(videos['same_sound'])}.")
     if videos["unproven"]:
-        lines.append(f"{videos['unproven']} videos differ in bytes, and are too short or too even to compare by sound.")
-    if videos["gone"]:
-        reasons = ", ".join(f"{reason} {number}" for reason, number in rebuilt["gone"].items())
-        lines.append(f"{videos['gone']} videos could not be had again ({reasons}).")
+        lines.append(f"Other bytes, and too short or too even to compare by sound: {_videos(videos['unproven'])}.")
     if videos["changed"]:
         named = ", ".join(rebuilt["changed"][:5]) + (", ..." if len(rebuilt["changed"]) > 5 else "")
-        lines.append(f"{videos['changed']} videos sound different now and are left out ({named}).")
+        lines.append(f"Another sound now, and left out: {_videos(videos['changed'])} ({named}).")
+    if videos["gone"]:
+        reasons = ", ".join(f"{reason} {number}" for reason, number in rebuilt["gone"].items())
+        lines.append(f"Not to be had again: {_videos(videos['gone'])} ({reasons}).")
     if videos["unvisited"]:
-        lines.append(f"{videos['unvisited']} videos were not visited.")
+        lines.append(f"Not visited: {_videos(videos['unvisited'])}.")
     return lines
+
+
+def _videos(number: int) -> str:
+    return "1 video" if number == 1 else f"{number} videos"
