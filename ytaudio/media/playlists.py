@@ -11,7 +11,9 @@ from .kinds import Reason, plain_text
 from .pieces import Part, Segment
 from .ranges import StreamError
 
-MOST_SEGMENTS = 200_000  # four days of segments of 2 s
+MOST_SEGMENTS = 100_000  # two days of segments of 2 s; the library needs some 0.1 ms for each
+_MOST_LINES = 10 * MOST_SEGMENTS
+_MOST_KEYS = 5_000  # the library compares each with all others: 3 s for so many
 # the tags that matter here; the library gives up on a playlist for a bad value in any that it reads
 _TAGS = (
     *(
@@ -39,6 +41,9 @@ def read_playlist(text: str, url: str) -> tuple[Segment, ...] | str:
     """
     if not text.lstrip("\ufeff \t\r\n").startswith("#EXTM3U"):
         raise StreamError(Reason.UNSUPPORTED, "what should be a playlist does not begin with #EXTM3U")
+    _check_number(text.count("#EXTINF"))
+    if text.count("\n") > _MOST_LINES or text.count("#EXT-X-KEY") > _MOST_KEYS:
+        raise StreamError(Reason.UNSUPPORTED, "the playlist is longer than any honest one")
     try:
         read = m3u8.M3U8(text.lstrip("\ufeff"), custom_tags_parser=_is_passed_over)
         if read.is_variant:
@@ -62,6 +67,7 @@ def read_fragments(fragments: list[Mapping[str, Any]], base_url: str) -> tuple[S
     Raises:
         StreamError: UNSUPPORTED where lengths or addresses are missing.
     """
+    _check_number(len(fragments))
     segments: list[Segment] = []
     init, group, begins_s = None, 0, 0.0
     for fragment in fragments:
@@ -152,6 +158,9 @@ def _address(base: str, told: str | None) -> str:
 def _checked(segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
     if not segments or all(segment.missing or not segment.seconds for segment in segments):
         raise StreamError(Reason.UNSUPPORTED, "the playlist holds no segment")
-    if len(segments) > MOST_SEGMENTS:
-        raise StreamError(Reason.UNSUPPORTED, f"the playlist holds more than {MOST_SEGMENTS} segments")
     return segments
+
+
+def _check_number(segments: int) -> None:
+    if segments > MOST_SEGMENTS:
+        raise StreamError(Reason.UNSUPPORTED, f"the playlist holds more than {MOST_SEGMENTS} segments")
