@@ -121,6 +121,7 @@ def build(
             f"{source} says itself which videos, windows and splits it has: leave out --per-category, "
             "--clips-per-video, --clip-seconds, --seed and --protocol."
         )
+    plan = protocol_named(found.protocol(protocol))
 
     from ytaudio import building as room
 
