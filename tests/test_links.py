@@ -1,5 +1,6 @@
 import json
 import math
+import random
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -182,3 +183,33 @@ def test_files_of_another_kind_are_one_sentence(tmp_path, built):
     pq.write_table(pa.table({"label": [1]}), broken)
     with pytest.raises(UserError, match="is not a file of a links-only dataset"):
         read_links([broken], "a/b", COMMIT, REPORT)
+
+
+def test_a_file_with_flipped_bits_is_read_or_refused_in_one_sentence(tmp_path):
+    whole = shard_of(tmp_path, [GOOD, OTHER] * 20).read_bytes()
+    dice, refused = random.Random(1), 0
+    for _ in range(150):
+        flipped = bytearray(whole)
+        for _ in range(dice.randint(1, 4)):
+            flipped[dice.randrange(len(flipped))] ^= 1 << dice.randrange(8)
+        (tmp_path / SHARD).write_bytes(flipped)
+        try:
+            catalog, published = read_links([tmp_path / SHARD], "a/b", COMMIT, REPORT)
+        except UserError as error:
+            refused += 1
+            assert "\n" not in str(error)
+        else:
+            assert set(published.clips) == {video.id for video in catalog.videos}
+    assert 10 < refused < 150
+
+
+def test_forged_types_of_columns_are_one_sentence(tmp_path):
+    table = pa.Table.from_pylist([GOOD], schema=link_features(LABELS).arrow_schema)
+    for forged in (b"{", b'{"info": {"features": {"label": {"_type": "ClassLabel"}}}}', b"[" * 100_000, b"7"):
+        pq.write_table(table.replace_schema_metadata({b"huggingface": forged}), tmp_path / SHARD)
+        with pytest.raises(UserError, match=r"cannot be read as Parquet|is not a file of a links-only dataset"):
+            read_links([tmp_path / SHARD], "a/b", COMMIT, REPORT)
+    bad = pa.array([b"https://\xff\xfe"], pa.binary()).view(pa.string())
+    pq.write_table(table.set_column(1, table.schema.field("url"), bad), tmp_path / SHARD)
+    with pytest.raises(UserError, match="cannot be read as Parquet"):
+        read_links([tmp_path / SHARD], "a/b", COMMIT, REPORT)

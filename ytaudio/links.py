@@ -4,6 +4,7 @@ import math
 import re
 from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -169,26 +170,44 @@ def _settings(report: Mapping[str, Any], what: str, windows_of: str) -> tuple[Se
 def _rows(shards: Sequence[Path], what: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """The split and the row, its label as a name, of every row of all files."""
     for shard in shards:
-        named = _SHARD.fullmatch(shard.name)
-        try:
+        with _readable(shard.name, what):
             source = pq.ParquetFile(shard)
-            found = Features.from_arrow_schema(source.schema_arrow)
-            fits = {name: found.get(name) for name in FEATURES if name != "label"}
-            labels = found["label"].names if isinstance(found.get("label"), ClassLabel) else None
-            if not named or labels is None or fits != {name: FEATURES[name] for name in fits}:
-                raise UserError(
-                    f"{shard.name} of {what} is not a file of a links-only dataset: ask its author to push it again."
-                )
-            for batch in source.iter_batches(BATCH, columns=list(FEATURES)):
-                for row in batch.to_pylist():
-                    number = row["label"]
-                    known = number is not None and 0 <= number < len(labels)
-                    yield named["split"], {**row, "label": labels[number] if known else ""}
-        except (pa.ArrowException, OSError, KeyError, TypeError) as error:
+            labels = _labels(source.schema_arrow)
+        named = _SHARD.fullmatch(shard.name)
+        if not named or labels is None:
             raise UserError(
-                f"{shard.name} of {what} cannot be read as Parquet ({type(error).__name__}): "
-                "ask its author to push it again."
-            ) from None
+                f"{shard.name} of {what} is not a file of a links-only dataset: ask its author to push it again."
+            )
+        batches = source.iter_batches(BATCH, columns=list(FEATURES))
+        while True:
+            with _readable(shard.name, what):
+                batch = next(batches, None)
+                rows = batch.to_pylist() if batch is not None else []
+            if batch is None:
+                break
+            for row in rows:
+                number = row["label"]
+                known = number is not None and 0 <= number < len(labels)
+                yield named["split"], {**row, "label": labels[number] if known else ""}
+
+
+def _labels(schema: pa.Schema) -> list[str] | None:
+    """The class names of a links-only file, or None where its columns are others."""
+    found = Features.from_arrow_schema(schema)
+    label = found.get("label")
+    same = all(found.get(name) == feature for name, feature in FEATURES.items() if name != "label")
+    return label.names if same and isinstance(label, ClassLabel) else None
+
+
+@contextmanager
+def _readable(name: str, what: str) -> Iterator[None]:
+    """What pyarrow and datasets raise over a broken or forged file, as one sentence."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise UserError(
+            f"{name} of {what} cannot be read as Parquet ({type(error).__name__}): ask its author to push it again."
+        ) from None
 
 
 def _fault(row: Mapping[str, Any], settings: Settings) -> str:

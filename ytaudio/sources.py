@@ -133,7 +133,7 @@ def _report(name: str, commit: str) -> dict[str, object]:
         report = json.loads(Path(path).read_text(encoding="utf-8"))
     except LocalEntryNotFoundError:
         raise
-    except (EntryNotFoundError, ValueError):
+    except (EntryNotFoundError, ValueError, RecursionError):
         report = None
     if not isinstance(report, dict) or report.get(LINKS_ONLY) is not True:
         raise UserError(
