@@ -88,6 +88,54 @@ def _count(placed: dict[str, list[Outcome]]) -> dict[str, dict[str, dict[str, in
     return counted
 
 
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Which videos a dataset is made of, and where they are."""
+
+    splits: dict[str, list[Outcome]]
+    pairs: list[Pair]  # of used videos that share a sound
+    missing: list[str]  # a sentence for every class that a split is short of
+
+
+def place(
+    catalog: Catalog,
+    outcomes: dict[str, Outcome],
+    settings: Settings,
+    protocol: Protocol,
+    per_category: int | None = None,
+    sides: Mapping[str, str] | None = None,
+) -> Placement:
+    """The good videos that are used, and their splits: no channel, and no sound, is on two sides.
+
+    Arguments as for `assemble`. Near-linear in the videos.
+
+    Raises:
+        UserError: no video gave a clip.
+    """
+    chosen = _chosen(catalog, outcomes, settings, per_category)
+    if sides is not None:
+        chosen = [outcome for outcome in chosen if outcome.video_id in sides]
+    if not chosen:
+        raise UserError(_nothing_collected(outcomes.values()))
+    pairs = near_duplicates({o.video_id: [clip.fingerprint for clip in o.clips] for o in chosen})
+    if sides is None:
+        groups = join({o.video_id: _group(o) for o in chosen}, [(pair.a, pair.b) for pair in pairs])
+        subjects = [Subject(o.video_id, o.category, groups[o.video_id]) for o in chosen]
+        where = split_by_group(subjects, protocol, settings.seed)
+        missing = shortfalls(subjects, where, protocol, catalog.categories)
+    else:
+        where = {o.video_id: sides[o.video_id] for o in chosen}
+        missing = lost(sides, {video.id: video.category for video in catalog.videos}, where)
+    order = list(protocol.counts or protocol.shares)
+    names = order if sides is None else sorted(set(sides.values()), key=lambda s: ([*order, s].index(s), s))
+    splits: dict[str, list[Outcome]] = {name: [] for name in names}
+    for outcome in chosen:
+        if outcome.video_id in where:  # exact counts leave some out
+            splits[where[outcome.video_id]].append(outcome)
+    used = {outcome.video_id for members in splits.values() for outcome in members}
+    return Placement(splits, [pair for pair in pairs if {pair.a, pair.b} <= used], missing)
+
+
 def assemble(
     folder: str | Path,
     catalog: Catalog,
@@ -119,44 +167,19 @@ def assemble(
         UserError: no video gave a clip, or a clip file is missing or is not the one the ledger speaks of.
     """
     folder = Path(folder)
-    chosen = _chosen(catalog, outcomes, settings, per_category)
-    if sides is not None:
-        chosen = [outcome for outcome in chosen if outcome.video_id in sides]
-    if not chosen:
-        raise UserError(_nothing_collected(outcomes.values()))
-    pairs = near_duplicates({o.video_id: [clip.fingerprint for clip in o.clips] for o in chosen})
-    if sides is None:
-        groups = join({o.video_id: _group(o) for o in chosen}, [(pair.a, pair.b) for pair in pairs])
-        subjects = [Subject(o.video_id, o.category, groups[o.video_id]) for o in chosen]
-        where = split_by_group(subjects, protocol, settings.seed)
-        missing = shortfalls(subjects, where, protocol, catalog.categories)
-    else:
-        where = {o.video_id: sides[o.video_id] for o in chosen}
-        missing = lost(sides, {video.id: video.category for video in catalog.videos}, where)
-    order = list(protocol.counts or protocol.shares)
-    splits = order if sides is None else sorted(set(sides.values()), key=lambda s: (s not in order, s != "train", s))
-    placed = {split: [o for o in chosen if where.get(o.video_id) == split] for split in splits}
-    _write(folder, placed, catalog.categories)
-    report = _report(catalog, outcomes, settings, protocol, placed, source)
-    report = replace(report, missing=missing, rebuilt=dict(rebuilt or {}), **_shared(pairs, chosen))
+    placement = place(catalog, outcomes, settings, protocol, per_category, sides)
+    _write(folder, placement.splits, catalog.categories)
+    report = _report(catalog, outcomes, settings, protocol, placement, source, dict(rebuilt or {}))
     _publish(folder, report)
     return report
 
 
-def _shared(pairs: Sequence[Pair], chosen: Iterable[Outcome]) -> dict[str, Any]:
-    """The report's fields on near-duplicates; pairs with two labels first, since one of those may be wrong."""
-    labels = {outcome.video_id: outcome.category for outcome in chosen}
-    told = [{**asdict(pair), "labels": [labels[pair.a], labels[pair.b]]} for pair in pairs]
-    told.sort(key=lambda pair: len(set(pair["labels"])), reverse=True)
-    return {"duplicates": told[:LISTED], "duplicate_pairs": len(told)}
-
-
-def _write(folder: Path, placed: Mapping[str, list[Outcome]], labels: Sequence[str]) -> None:
+def _write(folder: Path, splits: Mapping[str, list[Outcome]], labels: Sequence[str]) -> None:
     unfinished = folder / f"{DATASET}.part"
     shutil.rmtree(unfinished, ignore_errors=True)
     (unfinished / "data").mkdir(parents=True)
     try:
-        for split, members in placed.items():
+        for split, members in splits.items():
             write_split(members, folder, labels, unfinished / "data", split)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -184,8 +207,9 @@ def _report(
     outcomes: dict[str, Outcome],
     settings: Settings,
     protocol: Protocol,
-    placed: dict[str, list[Outcome]],
+    placement: Placement,
     source: str,
+    rebuilt: dict[str, Any],
 ) -> BuildReport:
     asked = {video.id for video in catalog.videos}
     visited = [outcome for video_id, outcome in outcomes.items() if video_id in asked]
@@ -194,7 +218,7 @@ def _report(
     for failure in failures:
         if len(examples[failure.reason.value]) < 3:
             examples[failure.reason.value].append(f"{failure.video_id}: {failure.detail}"[:300])
-    kept = [clip for members in placed.values() for outcome in members for clip in outcome.clips]
+    kept = [clip for members in placement.splits.values() for outcome in members for clip in outcome.clips]
     return BuildReport(
         source=source,
         requested=len(catalog.videos) + len(catalog.rejected),
@@ -202,7 +226,7 @@ def _report(
         rejected_lines=[asdict(line) for line in catalog.rejected[:LISTED]],
         attempted=len(visited),
         collected=sum(1 for outcome in visited if outcome.clips),
-        used=sum(len(members) for members in placed.values()),
+        used=sum(len(members) for members in placement.splits.values()),
         failed=dict(Counter(failure.reason.value for failure in failures)),
         failed_examples=dict(examples),
         unvisited=len(asked) - len(visited),
@@ -210,8 +234,8 @@ def _report(
         hours=round(sum(clip.samples for clip in kept) / SAMPLING_RATE / 3600, 4),
         bytes_read=sum(outcome.bytes_read for outcome in visited),
         labels=list(catalog.categories),
-        splits=_count(placed),
-        missing=[],
+        splits=_count(placement.splits),
+        missing=placement.missing,
         protocol=protocol.name,
         seed=settings.seed,
         clip_seconds=settings.clip_seconds,
@@ -219,7 +243,17 @@ def _report(
         versions={name: version(name) for name in PACKAGES},
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         attempts=_attempts(catalog, outcomes),
+        duplicates=_told(placement),
+        duplicate_pairs=len(placement.pairs),
+        rebuilt=rebuilt,
     )
+
+
+def _told(placement: Placement) -> list[dict[str, Any]]:
+    """The pairs that share a sound, with labels; those with two labels first, since one of the two may be wrong."""
+    labels = {outcome.video_id: outcome.category for members in placement.splits.values() for outcome in members}
+    told = [{**asdict(pair), "labels": [labels[pair.a], labels[pair.b]]} for pair in placement.pairs]
+    return sorted(told, key=lambda pair: len(set(pair["labels"])), reverse=True)[:LISTED]
 
 
 def _attempts(catalog: Catalog, outcomes: Mapping[str, Outcome]) -> dict[str, dict[str, int]]:
