@@ -1,6 +1,9 @@
 """A small catalogue with dead videos on a loopback site, and the dataset that an uninterrupted build makes of it."""
 
-from collections.abc import Iterator
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,8 +24,8 @@ class World:
     csv: Path
     clean: dict[str, str]  # clips and Parquet files of an uninterrupted run, with their digests
     moments: int  # that such a run has
-    visited: list[str]  # ids
-    seconds: float = 0.0  # that such a run takes
+    visited: list[str]  # ids, as such a run visits
+    ids: list[str]  # of all videos
 
     def build(self, out: Path, *options: object, **how: object) -> Ended:
         return self.forge.run("build", self.csv, out, *OPTIONS, *options, **how)
@@ -33,6 +36,26 @@ class World:
     def asked(self) -> set[str]:
         """The ids of videos that the site was asked for since its counts were reset."""
         return {request.path.split("/")[-1].partition(".")[0] for request in list(self.site.log)}
+
+    @contextmanager
+    def walled(self, state: str = "bot_check", ids: Iterable[str] = ()) -> Iterator[None]:
+        """The site answers for these videos, or for all, with a wall."""
+        before = [self.site.video(one) for one in ids or self.ids]
+        for video in before:
+            self.site.add(replace(video, state=state))
+        try:
+            yield
+        finally:
+            for video in before:
+                self.site.add(video)
+
+
+def until(true: Callable[[], object]) -> None:
+    """Wait for something that another process is about to do."""
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline
+        os.sched_yield()
 
 
 def made_of(folder: Path) -> dict[str, str]:
@@ -52,7 +75,7 @@ def world(tmp_path_factory) -> Iterator[World]:
         for one in videos:
             site.media(one)
         csv = write_catalog(place / "youtube.csv", videos.values(), duplicates=1)
-        world = World(site, forge, csv, {}, 0, [])
+        world = World(site, forge, csv, {}, 0, [], sorted(videos))
         done = world.build(place / "clean", watched=str(place / "clean"))
         assert done.code == 0, done.stderr
         world.clean, world.moments = made_of(place / "clean"), done.moments

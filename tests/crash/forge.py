@@ -65,7 +65,7 @@ class Forge:
         """Begin `ytaudio WORDS` and give its process id.
 
         Of `how`: `environment` is added to the process's own, `watched` is a folder, `die_at` the number of the moment
-        (an opened, renamed, made or removed path in it, or an fsync) before which the run kills itself, and
+        (an opened, renamed, made or removed path in it, or an fsync) before which the run sends itself `signal`, and
         `largest_file` a limit in bytes.
         """
         self._runs += 1
@@ -108,8 +108,8 @@ def _enter_room(folder: str) -> None:
     _mount(folder, 0, f"size={ROOM_BYTES}")
 
 
-def _die_at(moment: int, watched: str, count: str) -> None:
-    """Kill this process before its `moment`-th change of the folder; write how many there were if it ends itself."""
+def _die_at(moment: int, number: int, watched: str, count: str) -> None:
+    """Send this process a signal before its `moment`-th change of the folder; at its own end write how many it saw."""
     lived = 0
 
     def note(event: str, arguments: tuple) -> None:
@@ -123,7 +123,7 @@ def _die_at(moment: int, watched: str, count: str) -> None:
     def step() -> None:
         nonlocal lived
         if lived == moment:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), number)
         lived += 1
 
     def fsync(descriptor: int, really=os.fsync) -> None:
@@ -147,7 +147,7 @@ def _child(request: dict, *outputs: int) -> None:
     if largest := request.get("largest_file"):
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
     if watched := request.get("watched"):
-        _die_at(request.get("die_at", -1), watched, f"{request['out']}.moments")
+        _die_at(request.get("die_at", -1), request.get("signal", signal.SIGKILL), watched, f"{request['out']}.moments")
     from ytaudio.cli import main
 
     sys.argv = ["ytaudio", *request["words"]]

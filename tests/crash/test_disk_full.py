@@ -214,4 +214,7 @@ def test_a_clip_harmed_by_hand_is_read_again_or_named(world, built, harm):
     if ended.code == 0:
         assert made_of(built) == world.clean and world.asked() == {one}
     else:
-        refused(ended, one)
+        refused(ended, one, "remove that file")
+        clip.unlink()
+        assert world.build(built).code == 0
+        assert made_of(built) == world.clean and world.asked() == {one}
