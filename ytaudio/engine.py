@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from datatrove.pipeline.base import PipelineStep
+from multiprocess import parent_process  # of datatrove's processes
 
 from ytaudio import media, shares
 from ytaudio.catalog import Video
@@ -69,7 +70,8 @@ class CollectShare(PipelineStep):
         Raises:
             TaskStopped: a wall or something to mend on this machine ended it, and is noted at the task's place.
         """
-        threading.Thread(target=_end_with, args=(os.getppid(),), name="parent", daemon=True).start()
+        if parent_process():  # of a pool, as on Ray
+            threading.Thread(target=_end_with, args=(os.getppid(),), name="parent", daemon=True).start()
         task = task_place(self.job.launch, rank)
         node = os.environ.get("DATATROVE_NODE_IPS", "")
         try:

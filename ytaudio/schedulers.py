@@ -73,7 +73,8 @@ def slurm_options(given: Iterable[str]) -> dict[str, Any]:
 
 def run_local(step: PipelineStep, tasks: int, logs: str, options: Mapping[str, Any]) -> str:
     """All tasks at once, as processes of this machine; returns when they have ended."""
-    LocalTasks([step], tasks=tasks, logging_dir=logs).run()
+    # a fork server, datatrove's default, would outlive this and give later tasks its own old environment
+    LocalTasks([step], tasks=tasks, logging_dir=logs, start_method="spawn").run()
     return ""
 
 
