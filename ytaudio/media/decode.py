@@ -6,16 +6,21 @@ from typing import BinaryIO
 import av
 import numpy as np
 
+from .blocks import find_blocks
 from .failures import explain
 from .fragments import Fragments, Index, find_fragments
 from .kinds import Failure, Media, Reason
 from .mp3 import COUNTED_BYTES, Pace, find_pace
-from .ranges import RangeFile, StreamError
+from .ranges import RangeFile, StreamError, take
 from .reader import Reader
 from .sound import WARM_UP_S, AudioPacket, Sound, WindowLike, cut, span_of
 
 _UNMEASURED = ("mp3", "aac")  # formats that, without a table in front, have their length guessed from the bit rate
 _MANY_ENTRIES = 50_000  # an index of every sample; the stream's bit rate plans as well
+
+
+_UNPACKED = (b"WAVE", b"riff", b".snd", b"FORM")  # how WAV, Wave64, AU and AIFF begin, WAV after its size
+_GLANCE = {"analyzeduration": "100000", "probesize": "65536"}  # microseconds, bytes: their headers say all
 
 
 class FileReader(Reader):
@@ -26,11 +31,12 @@ class FileReader(Reader):
         self._ranges = source if isinstance(source, RangeFile) else None
         self._fragments = find_fragments(self._ranges) if self._ranges else Fragments()
         self._pace: Pace | None = None
+        self._blocks = find_blocks(source)
         self._open()
         self._fresh = True
         self._duration_s = self._measure()
         self._index = self._read_index() if self._ranges else None
-        if self._sound.format == "mp3":
+        if self._sound.format in ("mp3", "ac3"):
             self._fresh, self._pace = False, find_pace(self._sound.container, self._sound.stream, self._source)
             if self._ranges and self._counted:
                 self._ranges.keep_all = True
@@ -40,11 +46,14 @@ class FileReader(Reader):
 
     def _open(self) -> None:
         """Open the file at its beginning; the header's bytes are fetched the first time only."""
+        head = take(self._source, 0, 12)
         self._source.seek(0)
         # without "fastseek" an MP3 is read from its beginning to each window
         options = {} if self._counted else {"fflags": "fastseek"}
         if self._fragments.tracks:
             options["use_mfra_for"] = "pts"
+        if head[:4] in _UNPACKED or head[8:] in _UNPACKED:
+            options |= _GLANCE
         self._sound = Sound(self._source, options)
 
     @property
@@ -95,15 +104,16 @@ class FileReader(Reader):
 
     def _packets(self) -> Iterator[AudioPacket]:
         for packet in self._sound.packets():
-            if self._pace:
-                self._pace.correct(packet)
+            if corrector := self._blocks or self._pace:
+                corrector.correct(packet)
             yield packet
 
     def _seek(self, first_s: float, last_s: float) -> None:
         planned = self._index.range(first_s, last_s) if self._index else None
         if self._ranges and planned:
             self._ranges.expect(*planned)
-        self._sound.seek(first_s)
+        bit_rate = self._sound.stream.codec_context.bit_rate or 0
+        self._sound.seek(self._blocks.asked_s(first_s, bit_rate) if self._blocks else first_s)
         length_s = self.duration_s or self._media.duration_s
         if self._ranges and not planned and self._ranges.size and length_s:
             place = self._ranges.tell()

@@ -1,4 +1,4 @@
-"""Where the packets of an MP3 stand in time, which the file does not say.
+"""Where the packets of an MP3, or of a bare AC-3, stand in time, which the file does not say.
 
 FFmpeg's quick seek takes a packet's place for its time and errs by a packet (26 ms), or by seconds where the rate
 varies; its slow one counts packets from the beginning of the file.
@@ -23,11 +23,11 @@ class Pace:
 
     first: int  # place of the first packet in the file
     bytes: float  # of one packet, on average
-    steady: bool  # each has that many, to the byte
+    steady: bool  # each has that many, to the byte or, in AC-3, to two
 
     def correct(self, packet: av.Packet) -> None:
         """Set a packet's time by its place, where the rate is steady."""
-        if self.steady and packet.pos is not None and packet.duration and abs(packet.size - self.bytes) <= 1:
+        if self.steady and packet.pos is not None and packet.duration and abs(packet.size - self.bytes) <= 2:
             packet.pts = packet.dts = round((packet.pos - self.first) / self.bytes) * packet.duration
 
 

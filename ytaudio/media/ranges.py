@@ -18,7 +18,7 @@ from .failures import explain, retry_after_s
 from .kinds import Reason
 
 FIRST_BYTES = 32 << 10  # the header of a file of an hour and the beginning of its sound
-TOP_UP_BYTES = 64 << 10  # what a read outside the plan fetches; doubled for each one that follows at once
+TOP_UP_BYTES = 64 << 10  # what a read outside the plan fetches; doubled for each one that goes on from it
 LONGEST_BYTES = 10 << 20  # of one request; YouTube slows down longer ones
 SLOWEST = 8_000  # bytes/s of a body, after the patience for its beginning; sound itself is as fast
 CAP_BYTES = 16 << 20  # for one window, or for one header: never a silent whole download
@@ -107,6 +107,8 @@ class RangeFile:
         if self._plan[0] <= start < self._plan[1]:
             stop = self._plan[1]
         else:
+            if not self._spans or self._spans[-1].stop != start:
+                self._step = TOP_UP_BYTES  # a search jumps, and only what is read on in one piece grows
             stop, self._step = start + self._step, self._step * 2
         stop = min([stop, self.size or stop, *(s.start for s in self._spans if s.start > start)])
         if stop - start > self._left:  # refused before any of it is fetched

@@ -1,0 +1,80 @@
+"""What people record in beside WebM and MP4: what a window costs, and where it lies."""
+
+import io
+
+import av
+import numpy as np
+import pytest
+import soxr
+from media import real_files
+from media.test_windows import direct, lag_s
+
+from ytaudio.clips import Window
+from ytaudio.media import Failure, Reason, open_media, ranges
+
+SECONDS = 30.0
+# they tell no places at all, so they are read from their beginning to each window, as far as the byte cap allows
+FROM_THE_BEGINNING = ("adts.aac", "flv", "wv")
+
+
+def decoded(data: bytes) -> np.ndarray:
+    """All of a file's sound, read from its beginning to its end: float (samples,) at 16 kHz mono."""
+    pieces = []
+    with av.open(io.BytesIO(data)) as file:
+        rate, resampler = file.streams.audio[0].rate, av.AudioResampler("fltp", "mono")
+        for frame in file.decode(audio=0):
+            frame.pts = None
+            pieces += [piece.to_ndarray()[0] for piece in resampler.resample(frame)]
+    return soxr.resample(np.concatenate(pieces), rate, 16_000)
+
+
+@pytest.mark.parametrize("kind", real_files.OTHERS)
+def test_a_window_of_any_format_lies_where_a_full_decode_has_it(kind, site):
+    data = real_files.encoded(kind, SECONDS)
+    whole = decoded(data)
+    with open_media(direct(site.add_file(kind, data), 0.0)) as reader:
+        assert reader.duration_s is None or reader.duration_s == pytest.approx(SECONDS, rel=0.02)
+        assert reader.bytes_read <= 400 << 10
+        for start_s in (21.3, 2.0, 11.017):
+            before = reader.bytes_read
+            heard = reader.window(Window(start_s, 4.0))
+            assert heard.shape == (64_000,) and abs(lag_s(heard, whole, round(start_s * 16_000))) <= 0.02
+            read = (start_s + 5.0 if kind in FROM_THE_BEGINNING else 4.8) / SECONDS * len(data)
+            assert reader.bytes_read - before <= 1.3 * read + (400 << 10)
+
+
+@pytest.mark.parametrize("kind", ["ima.wav", "ms.wav", "24bit.wav", "flac", "w64", "aiff"])
+def test_what_stands_at_places_that_can_be_reckoned_is_aligned_to_the_sample(kind, site):
+    data = real_files.encoded(kind)
+    whole = decoded(data)
+    with open_media(direct(site.add_file(kind, data), 0.0)) as reader:
+        for start_s in (55.5, 0.0, 31.7):
+            assert lag_s(reader.window(Window(start_s, 2.0)), whole, round(start_s * 16_000)) == 0.0
+
+
+@pytest.mark.parametrize("kind", FROM_THE_BEGINNING)
+def test_what_has_to_be_read_from_its_beginning_ends_at_the_cap(kind, site, monkeypatch):
+    monkeypatch.setattr(ranges, "CAP_BYTES", 256 << 10)
+    with open_media(direct(site.add_file(kind, real_files.encoded(kind)), 0.0)) as reader:
+        assert reader.window(Window(1.0, 2.0)).shape == (32_000,)
+        before = reader.bytes_read
+        late = reader.window(Window(55.0, 2.0))
+        assert (
+            isinstance(late, Failure) and late.reason is Reason.UNSUPPORTED and "one window would need" in late.detail
+        )
+        assert reader.bytes_read - before <= 256 << 10
+
+
+@pytest.mark.parametrize("kind", ["wav", "float.wav", "w64", "au"])
+def test_the_header_of_unpacked_sound_is_read_and_not_seconds_of_it(kind, site):
+    with open_media(direct(site.add_file(kind, real_files.encoded(kind)), 0.0)) as reader:
+        assert reader.bytes_read <= 160 << 10 and reader.duration_s == pytest.approx(real_files.SECONDS)
+
+
+@pytest.mark.parametrize("kind", ["ogg", "flac"])
+def test_a_search_for_a_time_does_not_read_more_with_every_look(kind, site):
+    data = real_files.encoded(kind)
+    with open_media(direct(site.add_file(kind, data), 0.0)) as reader:
+        opened = reader.bytes_read
+        assert reader.window(Window(44.0, 4.0)).shape == (64_000,)
+        assert reader.bytes_read - opened <= 10 * (64 << 10) + 1.3 * len(data) * 4.8 / real_files.SECONDS
