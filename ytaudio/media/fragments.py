@@ -11,6 +11,8 @@ from typing import BinaryIO
 
 from .ranges import FIRST_BYTES, TOP_UP_BYTES, RangeFile, take
 
+BEHIND_INDEX = 8 << 10  # bytes of the first sound, which FFmpeg looks at when it opens a file
+_LONGEST_INDEX = 4 << 20  # bytes that are asked for at once
 _SPARSE_S = 60.0  # an index with wider steps says too little
 _MP4_BEGINS = (b"ftyp", b"styp", b"moov", b"free", b"skip")
 _WHOLE = 0.95  # of the file, that a segment index has to cover: some files repeat a short one before each fragment
@@ -53,6 +55,8 @@ def find_fragments(file: RangeFile | BinaryIO) -> Fragments:
         size = struct.unpack(">Q", head[8:])[0] if size == 1 else size
         if size < 8 or (place == 0 and kind not in _MP4_BEGINS) or kind == b"mdat":
             break
+        if kind == b"sidx" and isinstance(file, RangeFile):
+            file.expect(place, place + min(size, _LONGEST_INDEX) + BEHIND_INDEX)
         index = _segment_index(take(file, place, size), place) if kind == b"sidx" else None
         if index and index.places[-1] >= _WHOLE * total:
             return Fragments(index)

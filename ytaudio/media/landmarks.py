@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
-from .fragments import find_fragments
-from .ranges import RangeFile, take
+from .fragments import BEHIND_INDEX, find_fragments
+from .ranges import FIRST_BYTES, RangeFile, take
 
 _LONGEST_HEADER = 8 << 20  # bytes; with a picture of the cover, for example
 _EBML, _SEGMENT, _CLUSTER = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", b"\x1f\x43\xb6\x75"
@@ -68,6 +68,7 @@ class Matroska:
             if ident == _SEEK_HEAD:
                 cues = _place_of_cues(take(source, place + width, size))
                 if cues is not None and inside + cues < source.seek(0, 2):
+                    _expect_cues(source, inside + cues)
                     return None
                 patches.append((place, cls._void(whole)))  # else FFmpeg goes and looks what lies at the end
             elif ident == _INFO and (scale := _child(take(source, place + width, size), _SCALE)):
@@ -160,6 +161,13 @@ def _place_of_cues(seek_head: bytes) -> int | None:
         if _child(seek, b"\x53\xab") == _CUES:
             return int.from_bytes(_child(seek, b"\x53\xac"), "big")
     return None
+
+
+def _expect_cues(source: RangeFile | BinaryIO, place: int) -> None:
+    """Plan one fitting request for what the first block does not hold of Cues that begin in it."""
+    if isinstance(source, RangeFile) and place + 12 <= FIRST_BYTES:
+        _, size, width = _element(take(source, place, 12))
+        source.expect(place, place + min(width + size, _LONGEST_HEADER) + BEHIND_INDEX)
 
 
 def _timestamp(data: bytes, at: int) -> int | None:

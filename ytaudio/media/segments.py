@@ -24,7 +24,7 @@ from .reader import Reader
 from .sound import SAMPLING_RATE, WARM_UP_S, AudioPacket, Sound, WindowLike, cut, span_of
 
 _PERIOD_S = 2**33 / 90_000  # after which the clock of MPEG-TS begins anew: 26.5 h
-_FIRST_BYTES = 32 << 10  # of a segment, in which its first packet of sound is looked for
+_FIRST_BYTES = 8 << 10  # of a segment, in which its first packet of sound is looked for
 _PACKED = ("aac", "mp3", "ac3", "eac3")  # sound without a container: its packets carry no time
 _BEFORE_ZERO_S = 0.1  # what begins so little before zero is a codec's delay, and is not heard
 _MOST_TURNS = 8  # of looking for the segments of a window, where lengths are told wrongly
@@ -185,7 +185,7 @@ class SegmentReader(Reader):
     def _first_stamp(self, index: int) -> float:
         """What the clock shows at the first packet of a segment, of which no more is read than that takes."""
         segment = self._segments[index]
-        for most in (_FIRST_BYTES, 8 * _FIRST_BYTES, None):
+        for most in (_FIRST_BYTES, 16 * _FIRST_BYTES, None):
             data = self._data.get(index) or self._fetcher.fetch(segment.part, most)
             if whole := index in self._data or most is None or len(data) < most - 16:  # without padding
                 self._data[index] = data

@@ -87,10 +87,7 @@ class VirtualStream:
             len(self._init) + sum(sizes[k % CHUNKS] for k in range(whole)) + (len(self._segment(whole)) if rest else 0)
         )
         self._texts = {"index.m3u8": self._playlist(), "master.m3u8": self._master(), "index.mpd": self._manifest()}
-
-    def index_bytes(self, manifest: str) -> int:
-        """Bytes of a playlist or manifest, and of the header."""
-        return len(self._texts[manifest]) + len(self._init)
+        self.index_bytes = len(self._init) + len(self._texts["index.m3u8"])
 
     def part(self, name: str) -> tuple[bytes, str] | None:
         """The bytes and the type of a playlist, the header, or a segment by its number; None for another name."""
