@@ -10,11 +10,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ytaudio.catalog import Catalog
+from ytaudio.catalog import Catalog, Video
 from ytaudio.clips import SAMPLING_RATE
 from ytaudio.errors import UserError
 from ytaudio.fingerprints import Pair, near_duplicates
-from ytaudio.ledger import Outcome, Settings
+from ytaudio.ledger import Outcome, Settings, sync_folder
 from ytaudio.parquet import write_split
 from ytaudio.splits import Protocol, Subject, join, lost, shortfalls, split_by_group
 from ytaudio.turns import visiting_order
@@ -62,8 +62,14 @@ def _chosen(catalog: Catalog, outcomes: dict[str, Outcome], settings: Settings, 
     for queue in visiting_order(catalog.videos, settings.seed).values():
         good = [video for video in queue if video.id in outcomes and outcomes[video.id].clips]
         # The catalogue has the last word on a label: it may have been mended since the clips were read.
-        chosen += [replace(outcomes[video.id], category=video.category, url=video.url) for video in good[:limit]]
+        chosen += [_labelled(outcomes[video.id], video) for video in good[:limit]]
     return chosen
+
+
+def _labelled(outcome: Outcome, video: Video) -> Outcome:
+    if (outcome.category, outcome.url) == (video.category, video.url):
+        return outcome
+    return replace(outcome, category=video.category, url=video.url)
 
 
 def _group(outcome: Outcome) -> str:
@@ -190,8 +196,14 @@ def _publish(folder: Path, report: BuildReport) -> None:
     """The report beside the data, and both in the old dataset's place."""
     unfinished = folder / f"{DATASET}.part"
     (unfinished / REPORT).write_text(json.dumps(asdict(report), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    shutil.rmtree(folder / DATASET, ignore_errors=True)
+    for path in [*unfinished.rglob("*"), unfinished]:
+        sync_folder(path)
+    replaced = folder / f"{DATASET}.old"
+    shutil.rmtree(replaced, ignore_errors=True)
+    if (folder / DATASET).exists():
+        (folder / DATASET).rename(replaced)  # in one step: no kill leaves half of it
     unfinished.rename(folder / DATASET)
+    shutil.rmtree(replaced, ignore_errors=True)
 
 
 def _nothing_collected(outcomes: Iterable[Outcome]) -> str:

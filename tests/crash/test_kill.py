@@ -2,14 +2,16 @@
 
 import os
 import random
+import shutil
 import signal
 import time
 
 from crash.conftest import made_of
+from crash.forge import digests
 
 from ytaudio.ledger import read_ledger
 
-BY_MOMENT, BY_CLOCK, IN_A_ROW = 18, 8, 6
+BY_MOMENT, BY_CLOCK, IN_A_ROW = 14, 6, 6
 
 
 def finished(folder) -> set[str]:
@@ -82,4 +84,18 @@ def test_killed_again_and_again_in_one_folder_a_run_ends_all_the_same(world, tmp
         assert killed.code == -signal.SIGKILL
         assert not known & world.asked(), "read again although it was finished"
         known = finished(folder)
+    goes_on(world, folder)
+
+
+def test_killed_while_a_dataset_is_replaced_it_is_there_whole_or_not_at_all(world, tmp_path):
+    """Whoever publishes a folder after a kill must not publish half of it."""
+    shutil.copytree(world.csv.parent / "clean", tmp_path / "whole")
+    counted = world.build(tmp_path / "whole", watched=str(tmp_path / "whole")).moments
+    whole = set(digests(tmp_path / "whole" / "dataset"))
+    for moment in range(counted):
+        folder = tmp_path / str(moment)
+        shutil.copytree(world.csv.parent / "clean", folder)
+        assert world.build(folder, watched=str(folder), die_at=moment).code == -signal.SIGKILL
+        assert set(digests(folder / "dataset")) in (whole, set()), f"half a dataset at moment {moment}"
+        assert not (folder / "dataset").exists() or made_of(folder) == world.clean
     goes_on(world, folder)
