@@ -1,10 +1,12 @@
 """A split made better: groups moved, or two exchanged, while that brings classes nearer their shares."""
 
+from bisect import bisect_left, insort
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-_CANDIDATES = 16  # kinds of group that are tried of a class in a split
+_CANDIDATES = 8  # kinds of group that are tried of a class in a split: half the smallest, half as large as it is off by
+_ROUNDS = 200  # exchanges for one class
 _EMPTY = 10**9  # what a split costs that wants videos of a class and has none, in videos misplaced
 
 Kind = tuple[tuple[str, int], ...]  # labels, sorted, with their videos: groups of one kind are worth the same
@@ -25,18 +27,24 @@ class _Balance:
         self.targets = targets
         self.pools: dict[str, dict[Kind, list[str]]] = {split: defaultdict(list) for split in targets}
         self.got: dict[str, Counter[str]] = {split: Counter() for split in targets}
+        self.sizes: dict[tuple[str, str], list[tuple[int, Kind]]] = defaultdict(list)  # of (split, label), in order
 
-    def put(self, group: str, kind: Kind, split: str, sign: int = 1) -> None:
+    def put(self, group: str, kind: Kind, split: str) -> None:
         for label, count in kind:
-            self.got[split][label] += sign * count
-        if sign > 0:
-            self.pools[split][kind].append(group)
+            self.got[split][label] += count
+            if kind not in self.pools[split]:
+                insort(self.sizes[split, label], (count, kind))
+        self.pools[split][kind].append(group)
 
     def take(self, kind: Kind, split: str) -> str:
         group = self.pools[split][kind].pop()
         if not self.pools[split][kind]:
             del self.pools[split][kind]
-        self.put(group, kind, split, -1)
+        for label, count in kind:
+            self.got[split][label] -= count
+            if kind not in self.pools[split]:
+                sizes = self.sizes[split, label]
+                del sizes[bisect_left(sizes, (count, kind))]
         return group
 
     def cost(self, split: str, label: str, more: int = 0) -> int:
@@ -57,11 +65,11 @@ class _Balance:
 
     def kinds(self, split: str, label: str) -> list[Kind]:
         """Kinds of group with this class that a split has: the smallest, and those as large as what it is off by."""
-        sizes = {kind: dict(kind)[label] for kind in self.pools[split] if any(name == label for name, _ in kind)}
+        sizes = self.sizes[split, label]
         off = abs(self.got[split][label] - self.targets[split][label])
-        small = sorted(sizes, key=lambda kind: (sizes[kind], kind))[: _CANDIDATES // 2]
-        fitting = sorted(sizes, key=lambda kind: (abs(sizes[kind] - off), kind))[: _CANDIDATES // 2]
-        return list(dict.fromkeys(small + fitting))
+        fitting = max(0, bisect_left(sizes, (off, ())) - _CANDIDATES // 4)
+        few = sizes[: _CANDIDATES // 2] + sizes[fitting : fitting + _CANDIDATES // 2]
+        return list(dict.fromkeys(kind for _, kind in few))
 
 
 def exchange(
@@ -77,11 +85,11 @@ def exchange(
     balance = _Balance(targets)
     for group, split in sides.items():
         balance.put(group, tuple(sorted(Counter(video.label for video in members[group]).items())), split)
-    for _ in range(2):  # what is exchanged for one class may open a way for another
-        for label in sorted({label for wanted in targets.values() for label in wanted}):
-            while balance.off(label):
+    for _again in range(2):  # what is exchanged for one class may open a way for another
+        for label in sorted(label for label in next(iter(targets.values())) if balance.off(label)):
+            for _ in range(_ROUNDS):
                 gain, here, there, gives, takes = max(_tried(balance, label), default=(0, "", "", (), ()))
-                if gain <= 0:
+                if gain <= 0:  # none is better, or every share is met
                     break
                 given = balance.take(gives, here)
                 taken = balance.take(takes, there) if takes else None

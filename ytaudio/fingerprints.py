@@ -9,6 +9,7 @@ second. Neither a gain nor an equalisation changes it.
 
 import base64
 import zlib
+from binascii import a2b_base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -27,7 +28,7 @@ _FLOOR = 1e-5  # of the loudest band's power: what lies lower is a codec's or a 
 _DITHER, _MOVES = 0.015, 0.08  # nepers: own noise of a clip, and a change that is more than that noise
 _LOOP_FRAMES, _LOOP = 16, 0.8  # a print that equals itself shifted by up to these frames (2 s) tells too little
 _NEIGHBOURS = 8  # prints with one sub-print that are compared with each other: a chain, however many there are
-_PASS_KEYS = 1 << 23  # sub-prints sorted at a time
+_PASS_KEYS = 1 << 24  # sub-prints sorted at a time, about
 _REACH = 2**15  # candidates compared at a time
 
 
@@ -92,7 +93,7 @@ def _alike(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _words(print_: str) -> np.ndarray:
-    return np.frombuffer(base64.b64decode(print_), dtype="<u2")
+    return np.frombuffer(a2b_base64(print_), dtype="<u2")
 
 
 def similarity(a: str, b: str) -> float:
@@ -146,7 +147,7 @@ def near_duplicates(prints: Mapping[str, Sequence[str]]) -> list[Pair]:
 
 
 def _lay_out(prints: Sequence[Sequence[str]]) -> _Prints:
-    raw = [(n, base64.b64decode(text)) for n, clips in enumerate(prints) for text in clips if text]
+    raw = [(n, a2b_base64(text)) for n, clips in enumerate(prints) for text in clips if text]
     sizes = np.fromiter((len(content) // 2 for _, content in raw), dtype=np.int64, count=len(raw))
     starts = np.concatenate([[0], np.cumsum(sizes)])
     videos = np.fromiter((n for n, _ in raw), dtype=np.int64, count=len(raw))
@@ -163,13 +164,15 @@ def _candidates(laid: _Prints) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     usable = (words[:-_LAG] != 0) & (words[_LAG:] != 0)
     for back in range(1, _LAG + 1):  # a sub-print lies inside one print
         usable[np.clip(laid.starts[1:-1] - back, 0, usable.size - 1)] = False
-    passes = -(-total // _PASS_KEYS)
+    passes = 1 << max(0, (total // _PASS_KEYS).bit_length())
+    shares = words[:-_LAG] ^ words[_LAG:]
+    shares &= np.uint16(passes - 1)
     for share in range(passes):
-        mine = usable if passes == 1 else usable & ((words[:-_LAG] ^ words[_LAG:]) % passes == share)
-        at = np.flatnonzero(mine)
+        at = np.flatnonzero(usable & (shares == share))
         keys = ((words[at] & mask).astype(np.uint64) << np.uint64(wide)) | (words[at + _LAG] & mask)
         # the place is the lower half, so one sort orders both
-        packed = np.sort((keys << np.uint64(32)) | at.astype(np.uint64))
+        packed = (keys << np.uint64(32)) | at.astype(np.uint64)
+        packed.sort()
         keys, at = packed >> np.uint64(32), (packed & np.uint64(0xFFFFFFFF)).astype(np.int64)
         for apart in range(1, _NEIGHBOURS + 1):
             same = np.flatnonzero(keys[apart:] == keys[:-apart])
