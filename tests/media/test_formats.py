@@ -14,7 +14,7 @@ from ytaudio.media import Failure, Reason, open_media, ranges
 
 SECONDS = 30.0
 # they tell no places at all, so they are read from their beginning to each window, as far as the byte cap allows
-FROM_THE_BEGINNING = ("adts.aac", "flv", "wv")
+FROM_THE_BEGINNING = ("adts.aac", "ac3", "flv", "wv")
 
 
 def decoded(data: bytes) -> np.ndarray:

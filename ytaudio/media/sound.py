@@ -16,6 +16,8 @@ SAMPLING_RATE = 16_000  # Hz
 MARGIN_S = 0.1  # read more on both sides, for the resampler's filter
 WARM_UP_S = 0.3  # decoded before that, for the codec's memory (Opus asks for 80 ms, MP3 for its bit reservoir)
 _OPUS_GRID_S = 0.0025  # every packet of Opus is a multiple of this long (RFC 6716)
+_MOST_PLANES = 8  # PyAV looks for the end of a frame's list of planes, which from eight on has none, and crashes
+_LOUDEST = 2.0  # codecs overshoot full scale, by less than that
 _GAP_S = 0.05  # a smaller disagreement of time stamps is rounding, not a gap
 
 
@@ -43,7 +45,8 @@ def cut(window: WindowLike, rate: int, waveform: np.ndarray) -> np.ndarray:
     if rate != SAMPLING_RATE and waveform.size:
         waveform = soxr.resample(waveform, rate, SAMPLING_RATE, quality="HQ")
     first = round((window.start_s - taken_s) * SAMPLING_RATE)
-    return np.ascontiguousarray(waveform[first : first + round(window.seconds * SAMPLING_RATE)], dtype=np.float32)
+    waveform = waveform[first : first + round(window.seconds * SAMPLING_RATE)]
+    return np.ascontiguousarray(waveform.clip(-_LOUDEST, _LOUDEST), dtype=np.float32)
 
 
 class Sound:
@@ -144,11 +147,16 @@ class Sound:
 
 
 def _mono(frame: av.AudioFrame) -> np.ndarray:
-    """A frame's channels averaged: float32 (samples,) with full scale 1."""
+    """A frame's channels averaged: float32 (samples,) with full scale 1, held within twice that and free of NaN."""
+    if frame.format.is_planar and frame.layout.nb_channels >= _MOST_PLANES:
+        (frame,) = av.AudioResampler(frame.format.packed).resample(frame)
     data = frame.to_ndarray()
     if not frame.format.is_planar:
         data = data.reshape(-1, frame.layout.nb_channels).T
     if data.dtype == np.uint8:
         return ((data.astype(np.float32) - 128) / 128).mean(axis=0)
     scale = 2.0 ** (8 * data.dtype.itemsize - 1) if data.dtype.kind == "i" else 1.0
-    return (data.mean(axis=0, dtype=np.float64) / scale).astype(np.float32)
+    # a decoder of harmed data may bring anything, and one NaN would spread over the whole window
+    with np.errstate(invalid="ignore", over="ignore"):
+        mono = data.mean(axis=0, dtype=np.float64) / scale
+    return np.clip(np.nan_to_num(mono, nan=0.0), -_LOUDEST, _LOUDEST).astype(np.float32)
