@@ -40,6 +40,7 @@ MUTE_OF_LENGTH = {
 # the rest of what people record in: muxer, codec, rate, layout
 OTHERS = {
     "flac.ogg": ("ogg", "flac", RATE, "stereo"),
+    "vorbis.ogg": ("ogg", "vorbis", RATE, "stereo"),
     "adts.aac": ("adts", "aac", RATE, "stereo"),
     "aac.ts": ("mpegts", "aac", RATE, "stereo"),
     "mp2.ts": ("mpegts", "mp2", RATE, "stereo"),
@@ -65,7 +66,10 @@ OTHERS = {
     "amr": ("amr", "libopencore_amrnb", 8_000, "mono"),
 }
 # options of the encoder, by kind or codec
-ENCODING = {"vbr.mp3": {"flags": "+qscale", "global_quality": "590", "compression_level": "9"}}
+ENCODING = {
+    "vorbis.ogg": {"strict": "-2"},
+    "vbr.mp3": {"flags": "+qscale", "global_quality": "590", "compression_level": "9"},
+}
 FAST = {"libopus": {"compression_level": "0"}, "libmp3lame": {"compression_level": "9"}, "aac": {"aac_coder": "fast"}}
 
 

@@ -1,6 +1,7 @@
 """What people record in beside WebM and MP4: what a window costs, and where it lies."""
 
 import io
+import struct
 
 import av
 import numpy as np
@@ -78,3 +79,40 @@ def test_a_search_for_a_time_does_not_read_more_with_every_look(kind, site):
         opened = reader.bytes_read
         assert reader.window(Window(44.0, 4.0)).shape == (64_000,)
         assert reader.bytes_read - opened <= 10 * (64 << 10) + 1.3 * len(data) * 4.8 / real_files.SECONDS
+
+
+def gsm(seconds: float) -> bytes:
+    """A WAV of GSM 06.10: any bits are some sound."""
+    blocks = int(seconds * 8_000 / 320)
+    sound = np.random.default_rng(6).bytes(65 * blocks)
+    layout = struct.pack("<HHIIHHHH", 0x31, 1, 8_000, 1_625, 65, 0, 2, 320)
+    chunks = b"fmt " + struct.pack("<I", len(layout)) + layout
+    chunks += b"fact" + struct.pack("<II", 4, 320 * blocks) + b"data" + struct.pack("<I", len(sound)) + sound
+    return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks
+
+
+def flac_with_a_seek_table() -> bytes:
+    """The FLAC file with a point every fifth second; its offsets count from the first frame (RFC 9639, 8.5)."""
+    data = real_files.encoded("flac")
+    with av.open(io.BytesIO(data)) as file:
+        packets = [(packet.pts, packet.pos, packet.duration) for packet in file.demux(audio=0) if packet.pos]
+    first = packets[0][1]
+    points = [packets[k] for k in range(0, len(packets), max(1, 5 * real_files.RATE // packets[0][2]))]
+    table = b"".join(struct.pack(">QQH", pts, pos - first, duration) for pts, pos, duration in points)
+    place = 4 + 4 + 34  # after the marker and STREAMINFO
+    assert not data[4] & 0x80, "STREAMINFO is the last block"
+    return data[:place] + b"\x03" + len(table).to_bytes(3, "big") + table + data[place:]
+
+
+@pytest.mark.parametrize("make", [lambda: gsm(60.0), flac_with_a_seek_table], ids=["gsm.wav", "table.flac"])
+def test_what_ffmpeg_does_not_write_is_read_too(make, site):
+    data = make()
+    whole = decoded(data)
+    with open_media(direct(site.add_file("made", data), 0.0)) as reader:
+        assert reader.duration_s == pytest.approx(real_files.SECONDS, abs=0.05)
+        for start_s in (50.0, 1.3, 33.3):
+            before = reader.requests, reader.bytes_read
+            heard = reader.window(Window(start_s, 3.0))
+            assert heard.shape == (48_000,) and lag_s(heard, whole, round(start_s * 16_000)) == 0.0
+            assert reader.requests - before[0] <= 10
+            assert reader.bytes_read - before[1] <= 640 << 10 or len(data) > 4 << 20
