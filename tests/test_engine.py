@@ -12,14 +12,15 @@ from object_store import Objects
 from ytaudio.assemble import assemble
 from ytaudio.catalog import Catalog, Video
 from ytaudio.collect import collect, visiting_order
-from ytaudio.engine import BUSY, LAUNCHING, CollectShare, Job, _alone, collect_on
+from ytaudio.engine import LAUNCHING, CollectShare, Job, collect_on
 from ytaudio.errors import UserError
+from ytaudio.launches import BUSY, alone, read_ended, task_place, tasks_in
 from ytaudio.ledger import LEDGER, Settings, open_ledger
 from ytaudio.manners import Manners
 from ytaudio.media import Access, Reason
 from ytaudio.places import PARTS, Place, read_parts
 from ytaudio.schedulers import TaskStopped
-from ytaudio.shares import deal, merge, new_launch, read_ended, still_needed, task_place, tasks_in
+from ytaudio.shares import deal, merge, new_launch, still_needed
 from ytaudio.splits import protocol_named
 from ytaudio.testing import MediaSite, make_videos
 
@@ -171,11 +172,11 @@ def test_what_a_machine_lacks_is_said_by_its_name(site, tmp_path):
 
 def test_a_second_launch_refuses_and_so_does_one_over_a_task_at_work(site, tmp_path, monkeypatch):
     with open_ledger(tmp_path / "out", SETTINGS) as ledger:
-        with _alone(tmp_path / "shared" / LAUNCHING), pytest.raises(UserError, match=r"at work in .*shared"):
+        with alone(tmp_path / "shared" / LAUNCHING), pytest.raises(UserError, match=r"at work in .*shared"):
             collect_on("local", site.videos, ledger, SETTINGS, tasks=2, shared=tmp_path / "shared")
         made = new_launch(Place.at(tmp_path / "shared"), [site.videos])
-        monkeypatch.setattr("ytaudio.engine._PATIENCE_S", 0.0)
-        with _alone(task_place(made, 0).folder / BUSY), pytest.raises(UserError, match=r"at work in .*00000"):
+        monkeypatch.setattr("ytaudio.launches.PATIENCE_S", 0.0)
+        with alone(task_place(made, 0).folder / BUSY), pytest.raises(UserError, match=r"at work in .*00000"):
             collect_on("local", site.videos, ledger, SETTINGS, tasks=2, shared=tmp_path / "shared")
 
 

@@ -11,11 +11,12 @@ import pytest
 from ytaudio.catalog import Video
 from ytaudio.engine import collect_on
 from ytaudio.errors import UserError
+from ytaudio.launches import read_ended, refuse_if_at_work, slurm_has, tasks_in
 from ytaudio.ledger import Settings, open_ledger
 from ytaudio.manners import Manners
 from ytaudio.places import Place
-from ytaudio.schedulers import slurm_has, slurm_options
-from ytaudio.shares import merge, outcomes_of, read_ended, tasks_in
+from ytaudio.schedulers import slurm_options
+from ytaudio.shares import merge, outcomes_of
 from ytaudio.testing import MediaSite, make_videos
 
 SETTINGS = Settings(clips_per_video=1, clip_seconds=2.0, seed=0)
@@ -117,6 +118,8 @@ def test_slurm_runs_the_script_that_was_queued_task_by_task(site, slurm, tmp_pat
 
     with pytest.raises(UserError, match="Slurm job 1 are queued"):
         launch(site, out, "slurm")
+    with pytest.raises(UserError, match="Slurm job 1 are queued"):
+        refuse_if_at_work(out)
     codes, text = run_array(slurm, "1", [0, 1])
     assert codes == [0, 0], text
     assert {end.node for end in map(read_ended, tasks_in(Place.at(out)))} == {"node-7"}

@@ -7,23 +7,11 @@ from ytaudio.catalog import Video
 from ytaudio.clips import Window
 from ytaudio.collect import collect, visiting_order
 from ytaudio.errors import UserError
+from ytaudio.launches import task_place, tasks_in
 from ytaudio.ledger import LEDGER, Outcome, Settings, open_ledger
 from ytaudio.media import VERSION, Failure, Reason
 from ytaudio.places import PARTS, Place
-from ytaudio.shares import (
-    SHARE,
-    Ended,
-    deal,
-    merge,
-    new_launch,
-    read_ended,
-    read_share,
-    still_needed,
-    task_place,
-    tasks_in,
-    worth,
-    write_ended,
-)
+from ytaudio.shares import SHARE, deal, merge, new_launch, read_share, still_needed, worth
 from ytaudio.testing import MediaSite, make_videos
 from ytaudio.visits import clip_path
 
@@ -84,14 +72,6 @@ def test_a_share_comes_back_as_it_was_dealt(tmp_path, windows):
     assert videos == dealt[2] and given == (windows and {v.id: windows[v.id] for v in videos})
     with pytest.raises(UserError, match=r"holds no videos\.jsonl on this machine"):
         read_share(task_place(launch, 3))
-
-
-def test_how_a_task_ended_comes_back(tmp_path):
-    task = Place.at(tmp_path)
-    assert read_ended(task) is None
-    ended = Ended("10.0.0.7", Failure("", Reason.RATE_LIMITED, "HTTP Error 429", 60.0), "")
-    write_ended(task, ended)
-    assert read_ended(task) == ended
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,10 @@
 """The same `collect` on many machines, on datatrove (Slurm, Ray): a wall is put up against one machine's address."""
 
-import fcntl
 import os
 import tempfile
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,22 +14,21 @@ from typing import Any
 from datatrove.pipeline.base import PipelineStep
 from multiprocess import parent_process  # of datatrove's processes
 
-from ytaudio import media, shares
+from ytaudio import launches, media, shares
 from ytaudio.catalog import Video
 from ytaudio.clips import Window
 from ytaudio.collect import collect
 from ytaudio.errors import UserError, writing_to
+from ytaudio.launches import BUSY, SLURM_JOB, Ended, alone, task_place, tasks_in
 from ytaudio.ledger import Ledger, Outcome, Settings, open_ledger
 from ytaudio.manners import Manners
 from ytaudio.media import Access, Failure, Reason
 from ytaudio.places import EVERY_S, Mirror, Place
-from ytaudio.schedulers import ENGINES, TaskStopped, slurm_has
-from ytaudio.shares import Ended, Need, task_place
+from ytaudio.schedulers import ENGINES, TaskStopped
+from ytaudio.shares import Need
 
-LAUNCHING, BUSY = "launching", "busy"  # files that a launcher, or a task at work, holds locked
-JOB = "slurm_job"  # of a launch: its id
+LAUNCHING = "launching"  # a file of the shared place that a launcher holds locked
 LOGS = "logs"  # of a launch: datatrove's
-_PATIENCE_S = 20.0  # for the end of a task whose machine is given up, before another takes its work over
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +76,7 @@ class CollectShare(PipelineStep):
             ended = Ended(node, self._collect(task))
         except UserError as error:
             ended = Ended(node, trouble=str(error))
-        shares.write_ended(task, ended)
+        launches.write_ended(task, ended)
         if ended.stopped_by or ended.trouble:
             raise TaskStopped(f"task {rank} on {node}: {ended.stopped_by or ended.trouble}")
         yield from data or ()
@@ -126,7 +124,7 @@ def _end_with(parent: int) -> None:
 def _workplace(task: Place, every_s: float) -> Iterator[Path]:
     """The folder to collect into: the task's own, for one at a time, or one on this machine's disk that is mirrored."""
     if folder := task.folder:
-        with _alone(folder / BUSY, _PATIENCE_S):
+        with alone(folder / BUSY, launches.PATIENCE_S):
             yield folder
         return
     with (
@@ -134,29 +132,6 @@ def _workplace(task: Place, every_s: float) -> Iterator[Path]:
         Mirror(Path(scratch), task, every_s),
     ):
         yield Path(scratch)
-
-
-@contextmanager
-def _alone(path: Path, patience_s: float = 0.0) -> Iterator[None]:
-    """Hold a file locked.
-
-    Raises:
-        UserError: another process still holds it after `patience_s`.
-    """
-    with writing_to(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("w")
-    until = time.monotonic() + patience_s
-    with file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= until:
-                    raise UserError(f"Another launch is at work in {path.parent}: wait for it, or end it.") from None
-                time.sleep(0.2)
-        yield
 
 
 def collect_on(
@@ -175,6 +150,7 @@ def collect_on(
     access: Access | None = None,
     every_s: float = EVERY_S,
     slurm: Mapping[str, Any] | None = None,
+    tell: Callable[[str], object] = lambda sentence: None,
 ) -> Launched:
     """Deal what a build still lacks to tasks on other machines; `shares.merge` brings home what they have done.
 
@@ -197,6 +173,7 @@ def collect_on(
         access: cookies must lie at the same path on every machine.
         every_s: seconds between two mirrors of a task to a place that is not on a disk.
         slurm: keyword arguments from `schedulers.slurm_options`.
+        tell: is told of each launch, in a sentence.
 
     Raises:
         UserError: no such engine, tasks are still at work, other settings, or something to mend on a machine.
@@ -209,7 +186,7 @@ def collect_on(
     launched, tried = 0, set[str]()
     with _launching(place):
         known = dict(ledger.outcomes)
-        _learn(known, shares.tasks_in(place), settings)
+        _learn(known, tasks_in(place), settings)
         while needs := shares.still_needed(
             videos, known, settings.seed, per_category=per_category, retry=retry, tried=tried
         ):
@@ -217,9 +194,12 @@ def collect_on(
             launch = shares.new_launch(place, dealt, windows)
             job = Job(launch, settings, _wanted(needs, len(dealt)), *options)
             launched += len(dealt)
+            tell(
+                f"{len(dealt)} tasks are dealt {sum(map(len, dealt))} videos; what they say is in {launch.url}/{LOGS}."
+            )
             queued = ENGINES[engine](CollectShare(job), len(dealt), f"{launch.url}/{LOGS}", slurm or {})
             if queued:
-                launch.write(JOB, queued.encode())
+                launch.write(SLURM_JOB, queued.encode())
                 return Launched(launched, queued)
             places = [task_place(launch, rank) for rank in range(len(dealt))]
             if wall := _wall(launch, places):
@@ -255,7 +235,7 @@ def _wall(launch: Place, tasks: Sequence[Place]) -> Failure | None:
     Raises:
         UserError: there is something to mend on a machine, or a task said nothing at its end.
     """
-    ends = [shares.read_ended(task) for task in tasks]
+    ends = [launches.read_ended(task) for task in tasks]
     if troubles := {end.trouble: end.node for end in ends if end and end.trouble}:
         raise UserError(" ".join(f"{trouble} (on {node})" for trouble, node in troubles.items()))
     if silent := [str(rank) for rank, end in enumerate(ends) if end is None]:
@@ -274,19 +254,6 @@ def _launching(place: Place) -> Iterator[None]:
     Raises:
         UserError: another is at work.
     """
-    with _alone(place.folder / LAUNCHING) if place.folder else nullcontext():
-        for name in (place / shares.LAUNCHES).names():
-            _refuse_if_at_work(place / shares.LAUNCHES / name)
+    with alone(place.folder / LAUNCHING) if place.folder else nullcontext():
+        launches.refuse_if_at_work(place.url)
         yield
-
-
-def _refuse_if_at_work(launch: Place) -> None:
-    tasks = (launch / rank for rank in launch.names() if rank.isdigit())
-    left = [task for task in tasks if shares.read_ended(task) is None]
-    job = launch.read(JOB) if left else None
-    if job and slurm_has(job.decode()):
-        raise UserError(f"Tasks of Slurm job {job.decode()} are queued or at work: wait for them, or scancel it.")
-    for task in left:
-        if task.folder and (task.folder / BUSY).exists():
-            with _alone(task.folder / BUSY, _PATIENCE_S):
-                continue

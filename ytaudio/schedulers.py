@@ -1,6 +1,7 @@
 """datatrove's executors, each made fit for tasks that end at walls: in this machine's processes, on Ray, by Slurm."""
 
 import logging
+import os
 import shlex
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import Any
 
 from datatrove.executor import LocalPipelineExecutor, RayPipelineExecutor, SlurmPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
+from datatrove.utils.logging import logger
 from datatrove.utils.stats import PipelineStats
 
 from ytaudio.errors import UserError
@@ -19,6 +21,7 @@ OURS: dict[str, Callable[[str], object]] = {  # options of datatrove's executor;
     **dict.fromkeys(("cpus_per_task", "mem_per_cpu_gb", "workers", "max_array_size", "tasks_per_job"), int),
     **dict.fromkeys(("time", "partition", "qos", "job_name", "env_command", "venv_path", "condaenv"), str),
 }
+_LEVEL = "LOGURU_LEVEL"  # the variable that loguru, datatrove's logger, reads when it is imported
 
 
 class TaskStopped(RuntimeError):
@@ -30,7 +33,7 @@ class LocalTasks(LocalPipelineExecutor):
 
     def _run_for_rank(self, rank: int, local_rank: int = 0, node_rank: int = -1) -> PipelineStats:
         try:
-            return super()._run_for_rank(rank, local_rank, node_rank)
+            return super()._run_for_rank(rank, 1, node_rank)  # only the local rank 0 prints its log, too
         except TaskStopped:
             return PipelineStats()
 
@@ -73,8 +76,9 @@ def slurm_options(given: Iterable[str]) -> dict[str, Any]:
 
 def run_local(step: PipelineStep, tasks: int, logs: str, options: Mapping[str, Any]) -> str:
     """All tasks at once, as processes of this machine; returns when they have ended."""
-    # a fork server, datatrove's default, would outlive this and give later tasks its own old environment
-    LocalTasks([step], tasks=tasks, logging_dir=logs, start_method="spawn").run()
+    with _warnings_only():
+        # a fork server, datatrove's default, would outlive this and give later tasks its own old environment
+        LocalTasks([step], tasks=tasks, logging_dir=logs, start_method="spawn").run()
     return ""
 
 
@@ -83,9 +87,24 @@ def run_ray(step: PipelineStep, tasks: int, logs: str, options: Mapping[str, Any
 
     A task whose machine is lost is given to another one, three times at most.
     """
-    with _ray_cluster():
+    with _warnings_only(), _ray_cluster():
         RayPipelineExecutor([step], tasks=tasks, logging_dir=logs, mem_per_cpu_gb=1).run()
     return ""
+
+
+@contextmanager
+def _warnings_only() -> Iterator[None]:
+    """Let datatrove print warnings and errors only, here and in processes it starts; its log files tell the rest."""
+    before = os.environ.get(_LEVEL)
+    os.environ[_LEVEL] = "WARNING"
+    logger.remove()
+    logger.add(sys.stderr, level="WARNING", format="{message}")
+    try:
+        yield
+    finally:
+        logger.remove()
+        logger.add(sys.stderr)
+        os.environ.pop(_LEVEL) if before is None else os.environ.update({_LEVEL: before})
 
 
 @contextmanager
@@ -124,7 +143,8 @@ def run_slurm(step: PipelineStep, tasks: int, logs: str, options: Mapping[str, A
         ours["env_command"] = f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"
     made = SlurmTasks([step], tasks=tasks, logging_dir=logs, **{**ours, **options, "sbatch_args": sbatch})
     try:
-        made.run()
+        with _warnings_only():
+            made.run()
     except FileNotFoundError as error:
         if error.filename != "sbatch":
             raise
@@ -138,12 +158,3 @@ def run_slurm(step: PipelineStep, tasks: int, logs: str, options: Mapping[str, A
 
 
 ENGINES = {"local": run_local, "ray": run_ray, "slurm": run_slurm}
-
-
-def slurm_has(job: str) -> bool:
-    """Whether any task of a Slurm job is queued or at work; False too where there is no squeue to ask."""
-    try:
-        asked = subprocess.run(["squeue", "--noheader", "--jobs", job], capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        return False
-    return asked.returncode == 0 and bool(asked.stdout.strip())

@@ -15,14 +15,14 @@ from pathlib import Path
 from ytaudio.catalog import Video
 from ytaudio.clips import Window
 from ytaudio.errors import UserError
+from ytaudio.launches import LAUNCHES, task_place, tasks_in
 from ytaudio.ledger import Ledger, Outcome, Settings
-from ytaudio.media import Failure, Reason
+from ytaudio.media import Reason
 from ytaudio.places import AT_ONCE, Place, read_outcomes, sync_folder
 from ytaudio.turns import visiting_order
 from ytaudio.visits import clip_path
 
-LAUNCHES = "launches"  # in the shared place: a folder for each, and in it one for each task
-SHARE, ENDED = "videos.jsonl", "ended.json"  # of a task
+SHARE = "videos.jsonl"  # of a task
 _AHEAD = 64  # videos whose clips are on their way while a merge writes
 
 
@@ -32,20 +32,6 @@ class Need:
 
     videos: tuple[Video, ...]  # to visit, in the visiting order
     wanted: int | None  # good ones among them that would do; None if all are to be visited
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """What a task left behind when it ended by itself."""
-
-    node: str  # the machine's address or name
-    stopped_by: Failure | None = None  # the wall that ended it, if one did
-    trouble: str = ""  # a sentence for the user, if there was something to mend on that machine
-
-
-def task_place(launch: Place, rank: int) -> Place:
-    """Where task `rank` of a launch finds its share and keeps its own ledger and clips."""
-    return launch / f"{rank:05d}"
 
 
 def worth(outcome: Outcome | None) -> int:
@@ -108,11 +94,20 @@ def deal(needs: Mapping[str, Need], tasks: int) -> list[list[Video]]:
 def new_launch(
     shared: Place, shares: Sequence[Sequence[Video]], windows: Mapping[str, Sequence[Window]] | None = None
 ) -> Place:
-    """Write the share of every task to a place of its own; no other launch, even one at the same moment, has it."""
+    """Write the share of every task to a place of its own; no other launch, even one at the same moment, has it.
+
+    Raises:
+        UserError: the shared place cannot be written.
+    """
     launch = shared / LAUNCHES / f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{os.urandom(3).hex()}"
     for rank, videos in enumerate(shares):
         lines = (_line(video, windows[video.id] if windows is not None else None) for video in videos)
-        task_place(launch, rank).write(SHARE, "".join(lines).encode())
+        try:
+            task_place(launch, rank).write(SHARE, "".join(lines).encode())
+        except OSError as error:
+            raise UserError(
+                f"Cannot write to {shared.url} ({error}): give --shared a place that you may use."
+            ) from None
     return launch
 
 
@@ -135,32 +130,6 @@ def read_share(task: Place) -> tuple[list[Video], dict[str, list[Window]] | None
     if not any("windows" in record for record in records):
         return videos, None
     return videos, {record["video"]["id"]: [Window(**w) for w in record["windows"]] for record in records}
-
-
-def write_ended(task: Place, ended: Ended) -> None:
-    """Note that a task ended by itself."""
-    wall = ended.stopped_by
-    told = wall and {"reason": wall.reason.value, "detail": wall.detail, "retry_after_s": wall.retry_after_s}
-    record = {"node": ended.node, "stopped_by": told, "trouble": ended.trouble}
-    task.write(ENDED, json.dumps(record, ensure_ascii=False).encode())
-
-
-def read_ended(task: Place) -> Ended | None:
-    """How a task ended; None if it did not, or was killed."""
-    content = task.read(ENDED)
-    if content is None:
-        return None
-    record = json.loads(content)
-    told = record["stopped_by"]
-    wall = told and Failure("", Reason(told["reason"]), told["detail"], told["retry_after_s"])
-    return Ended(record["node"], wall, record["trouble"])
-
-
-def tasks_in(shared: Place) -> Iterator[Place]:
-    """Every task of every launch so far, the oldest first."""
-    for name in (shared / LAUNCHES).names():
-        launch = shared / LAUNCHES / name
-        yield from (launch / rank for rank in launch.names() if rank.isdigit())
 
 
 def outcomes_of(tasks: Iterable[Place], settings: Settings) -> Iterator[tuple[Place, dict[str, Outcome]]]:
