@@ -13,8 +13,9 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ytaudio"
 ROOMS = (
     *("errors", "catalog", "media", "clips", "fingerprints", "ledger", "manners"),
-    *("visits", "turns", "collect", "shares", "engine"),
-    *("splits", "assemble", "links", "rebuilt", "models", "hub_errors", "kaggle", "sources", "arguments", "checkpoints"),
+    *("visits", "turns", "collect", "places", "launches", "shares", "schedulers", "engine"),
+    *("exchange", "splits", "parquet"),
+    *("assemble", "links", "rebuilt", "models", "hub_errors", "kaggle", "sources", "arguments", "checkpoints"),
     *("training_data", "runs"),
     *("training", "intervals", "metric", "scores", "floors", "comparison", "evaluation", "classify", "plots", "cards"),
     *("packing", "hub", "localhub", "testing", "progress", "printing", "building", "quickstart", "space", "cli"),
