@@ -1,3 +1,5 @@
+import gzip
+import random
 import re
 from dataclasses import replace
 from itertools import accumulate
@@ -356,9 +358,7 @@ def test_the_users_cookies_and_headers_travel_with_every_segment(site, serve, tm
 
 
 def test_a_server_without_ranges_lengths_or_manners():
-    """A redirected playlist, zipped though nobody asked, and segments in chunks of unknown length."""
-    import gzip
-
+    """A redirected playlist, zipped, and segments of unknown length."""
     files = real_streams.streamed("ts")
 
     def say(head: str) -> bytes:
@@ -372,4 +372,45 @@ def test_a_server_without_ranges_lengths_or_manners():
         return answer("404 Not Found")
 
     with Wire(say) as wire, open_media(listed(f"{wire.url}/short"), QUICK) as reader:
+        assert "gzip" in wire.asked[0] and "identity" in wire.asked[-1]
         assert_is(reader.window(MIDDLE), real_streams.decoded("ts"), MIDDLE.start_s, MIDDLE.seconds)
+
+
+@pytest.mark.parametrize(
+    "told", [gzip.compress(b"#EXTM3U\n" * 999)[:-20], gzip.compress(bytes(17 << 20)), b"\x1f\x8bno"]
+)
+def test_a_page_that_is_zipped_badly_or_to_burst_is_a_failure(told):
+    with Wire(lambda head: answer("200 OK", told, Content_Encoding="gzip")) as wire:
+        found = open_media(listed(wire.url), replace(QUICK, retries=0))
+        assert isinstance(found, Failure) and found.reason in (Reason.SERVER_ERROR, Reason.NETWORK)
+
+
+def spoiled(data: bytes, rng: random.Random) -> bytes:
+    at = rng.randrange(len(data) + 1)
+    how = rng.randrange(5)
+    if how == 0:
+        changed = bytearray(data)
+        for _ in range(rng.choice((1, 10, 300))):
+            changed[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        return bytes(changed)
+    return (data[:at], data[at:], rng.randbytes(len(data)), b"")[how - 1]
+
+
+@pytest.mark.parametrize("kind", ["ts", "fmp4", "ts-ranges"])
+def test_harmed_segments_and_playlists_never_crash_or_lie(kind, site):
+    rng = random.Random(kind)
+    for number in range(15):
+        files = dict(real_streams.streamed(kind))
+        for name in rng.sample(sorted(files), min(3, len(files) - 1)):
+            files[name] = spoiled(files[name], rng)
+        for name, data in files.items():
+            site.add_file(name, data)
+        opened = open_media(listed(f"{site.url}/files/{PLAYLIST}"), replace(QUICK, retries=0))
+        if isinstance(opened, Failure):
+            continue
+        with opened as reader:
+            for window in (Window(20.0, 5.0), Window(57.0, 10.0)):
+                heard = reader.window(window)
+                if not isinstance(heard, Failure):
+                    assert heard.dtype == np.float32 and heard.size <= window.seconds * 16_000, number
+                    assert np.isfinite(heard).all()

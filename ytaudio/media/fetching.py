@@ -24,7 +24,7 @@ class Fetcher:
 
     def __init__(self, ydl: YoutubeDL, headers: Mapping[str, str], access: Access) -> None:
         self._ydl, self._access = ydl, access
-        self._headers = {**headers, "Accept-Encoding": "identity"}
+        self._headers = dict(headers)
         self._keys: dict[str, bytes] = {}
         self._left = CAP_BYTES
         self.requests = 0
@@ -44,16 +44,11 @@ class Fetcher:
 
         def ask() -> bytes:
             nonlocal final
-            data, final = self._request(Part(url))
+            data, final = self._request(Part(url), packing="gzip, identity")
             return data
 
         data = patiently(self._access, ask)
-        if data.startswith(_GZIP):  # though nobody asked for it
-            try:
-                data = zlib.decompressobj(31).decompress(data, CAP_BYTES)
-            except zlib.error as error:
-                raise StreamError(Reason.SERVER_ERROR, f"a page that cannot be unpacked: {error}") from None
-        return data.decode("utf-8", "replace"), final
+        return (_unpacked(data) if data.startswith(_GZIP) else data).decode("utf-8", "replace"), final
 
     def fetch(self, part: Part, most: int | None = None) -> bytes:
         """A part's bytes, decrypted; with `most`, only so many of them from its beginning, a multiple of 16.
@@ -79,8 +74,8 @@ class Fetcher:
         padding = plain[-1] if whole else 0  # PKCS #7
         return plain[:-padding] if 1 <= padding <= _BLOCK else plain
 
-    def _request(self, part: Part) -> tuple[bytes, str]:
-        headers = self._headers
+    def _request(self, part: Part, packing: str = "identity") -> tuple[bytes, str]:
+        headers = {**self._headers, "Accept-Encoding": packing}
         if part.start or part.size is not None:
             stop = str(part.stop - 1) if part.size is not None else ""
             headers = {**headers, "Range": f"bytes={part.start}-{stop}"}
@@ -123,6 +118,17 @@ class Fetcher:
             return 0, most
         length = int(told) if part.size is None else min(int(told), part.size)
         return length, length
+
+
+def _unpacked(data: bytes) -> bytes:
+    unpack = zlib.decompressobj(31)
+    try:
+        text = unpack.decompress(data, CAP_BYTES)
+    except zlib.error as error:
+        raise StreamError(Reason.SERVER_ERROR, f"a page that cannot be unpacked: {error}") from None
+    if not unpack.eof:
+        raise StreamError(Reason.SERVER_ERROR, f"a page that is cut, or larger than {CAP_BYTES >> 20} MB unpacked")
+    return text
 
 
 def _ranged(content_range: str, part: Part) -> int:

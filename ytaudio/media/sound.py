@@ -86,7 +86,11 @@ class Sound:
 
     def packets(self) -> Iterator[AudioPacket]:
         """Packets from where the file stands, and an empty one at its end."""
-        return self.container.demux(self.stream)
+        try:
+            yield from self.container.demux(self.stream)
+        except IndexError:
+            # a harmed MPEG-TS may seem to bring new streams on the way; PyAV does not know them when it ends all
+            return
 
     def hear(self, begin_s: float, end_s: float, packets: Iterable[AudioPacket]) -> tuple[int, np.ndarray]:
         """The source's rate in Hz and its sound between two times: float32 (samples,)."""
