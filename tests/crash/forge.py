@@ -40,7 +40,8 @@ class Forge:
         command = [sys.executable, str(Path(__file__)), *words]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.ready = self._answer()["ready"]
-        self._runs = 0
+        self._runs = self._last = 0
+        self._outs: dict[int, str] = {}  # process id to where a run leaves what it counted
 
     def __enter__(self) -> "Forge":
         return self
@@ -69,14 +70,16 @@ class Forge:
         `largest_file` a limit in bytes.
         """
         self._runs += 1
-        return self.ask(
-            do="run", words=[str(word) for word in words], out=str(self._place / f"run{self._runs}"), **how
-        )["pid"]
+        out = str(self._place / f"run{self._runs}")
+        self._last = self.ask(do="run", words=[str(word) for word in words], out=out, **how)["pid"]
+        self._outs[self._last] = out
+        return self._last
 
-    def wait(self) -> Ended:
-        """Wait for the run that was begun last."""
-        answer = self.ask(do="wait")
-        counted = self._place / f"run{self._runs}.moments"
+    def wait(self, child: int | None = None) -> Ended:
+        """Wait for a run, the one that was begun last unless another is named."""
+        child = child or self._last
+        answer = self.ask(do="wait", pid=child)
+        counted = Path(f"{self._outs[child]}.moments")
         moments = int(counted.read_text()) if counted.exists() else 0
         return Ended(answer["code"], answer["stdout"], answer["stderr"], moments)
 
@@ -166,25 +169,25 @@ def _child(request: dict, *outputs: int) -> None:
 
 def _serve() -> None:
     """Read requests until there are no more."""
-    running = 0
-    pipes: list[int] = []
+    pipes: dict[int, list[int]] = {}  # of each run, by its process id
     for line in sys.stdin:
         request = json.loads(line)
         answer: dict = {}
         if request["do"] == "run":
             (out, into_out), (err, into_err) = os.pipe(), os.pipe()
-            running, pipes = os.fork(), [out, err]
-            if not running:
+            child = os.fork()
+            if not child:
                 _child(request, into_out, into_err)
+            pipes[child] = [out, err]
             os.close(into_out)
             os.close(into_err)
-            answer = {"pid": running}
+            answer = {"pid": child}
         elif request["do"] == "wait":
             texts = []
-            for pipe in pipes:  # a run says little: no pipe is ever full
+            for pipe in pipes.pop(request["pid"]):  # a run says little: no pipe is ever full
                 with os.fdopen(pipe) as said:
                     texts.append(said.read())
-            code = os.waitstatus_to_exitcode(os.waitpid(running, 0)[1])
+            code = os.waitstatus_to_exitcode(os.waitpid(request["pid"], 0)[1])
             answer = {"code": code, "stdout": texts[0], "stderr": texts[1]}
         elif request["do"] == "call":
             answer = {"value": getattr(Room, request["name"])(*request["arguments"])}

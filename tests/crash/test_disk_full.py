@@ -1,13 +1,12 @@
 """A full disk, a limit on files and folders that cannot be used: exit code 2, one sentence, nothing lost."""
 
-import fcntl
 import json
 import os
 import shutil
 
 import pytest
-from crash.conftest import made_of
 from crash.forge import Forge, digests
+from crash.world import made_of, until
 
 from ytaudio.ledger import read_ledger
 
@@ -123,12 +122,15 @@ def test_what_is_no_folder_is_a_sentence(world, tmp_path):
 
 
 def test_a_second_builder_is_refused_at_once(world, tmp_path):
-    (tmp_path / "out").mkdir()
-    with (tmp_path / "out" / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        world.site.reset_counts()
-        refused(world.build(tmp_path / "out"), "Another build", "wait for it")
-        assert world.site.requests == 0
+    world.site.reset_counts()
+    world.site.latency_s = 0.2
+    first = world.start(tmp_path / "out")
+    until(lambda: world.site.requests)
+    world.site.latency_s = 0.0
+    refused(world.build(tmp_path / "out"), "Another build", "wait for it")
+    ended = world.forge.wait(first)
+    assert ended.code == 0, ended.stderr
+    assert made_of(tmp_path / "out") == world.clean
     assert world.build(tmp_path / "out").code == 0, "the lock went with its holder"
 
 

@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from crash.conftest import OPTIONS, made_of, until
+from crash.world import OPTIONS, made_of, until
 
 SOON_S = 3.0
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}

@@ -6,8 +6,8 @@ import shutil
 import signal
 import time
 
-from crash.conftest import made_of
 from crash.forge import digests
+from crash.world import made_of
 
 from ytaudio.ledger import read_ledger
 

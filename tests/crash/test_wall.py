@@ -1,7 +1,7 @@
 """A wall through the command: exit code 75, no video blamed, and the same dataset once it is lifted."""
 
 import pytest
-from crash.conftest import made_of, until
+from crash.world import made_of, until
 
 from ytaudio.ledger import read_ledger
 
@@ -49,3 +49,15 @@ def test_a_site_that_names_its_time_is_left_alone_until_then(world, tmp_path, mo
         walled = world.build(tmp_path / "out", "--patience", 600)
     assert walled.code == 75 and "left alone until" in walled.stderr, walled
     assert world.site.requests <= 2, "each thread met it once, and none of them again"
+
+
+def test_a_machine_without_network_blames_no_video(world, tmp_path):
+    nowhere = {"YTAUDIO_MEDIA_SITE": "http://127.0.0.1:9"}
+    offline = world.build(tmp_path / "out", environment=nowhere)
+    assert offline.code == 75, offline
+    assert len(offline.stderr.strip().splitlines()) == 1 and "Traceback" not in offline.stderr
+    for part in ("offline", "no video is blamed", "same command", "when the network is back"):
+        assert part in offline.stderr
+    assert read_ledger(tmp_path / "out")[1] == {}
+    assert world.build(tmp_path / "out").code == 0
+    assert made_of(tmp_path / "out") == world.clean
