@@ -130,7 +130,7 @@ def long(kind: str, plan: tuple[int, ...]) -> tuple[bytes, float]:
 
     Each stretch is the same 20 s of sound.
     """
-    muxer, codec, rate, options = MUTE_OF_LENGTH[kind]
+    muxer, codec, rate, options = (KINDS | MUTE_OF_LENGTH)[kind]
     pieces = {bit_rate: _packets(codec, rate, bit_rate) for bit_rate in set(plan)}
     count = min(map(len, pieces.values()))
     with tempfile.NamedTemporaryFile() as target:

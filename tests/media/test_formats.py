@@ -116,3 +116,18 @@ def test_what_ffmpeg_does_not_write_is_read_too(make, site):
             assert heard.shape == (48_000,) and lag_s(heard, whole, round(start_s * 16_000)) == 0.0
             assert reader.requests - before[0] <= 10
             assert reader.bytes_read - before[1] <= 640 << 10 or len(data) > 4 << 20
+
+
+@pytest.mark.parametrize("kind", ["m4a", "front.m4a"])
+def test_an_index_of_every_sample_is_fetched_at_once_and_up_to_the_cap(kind, site, monkeypatch):
+    data, stretch_s = real_files.long(kind, (24_000,) * 120)
+    media = direct(site.add_file(kind, data), 0.0)
+    with open_media(media) as reader:
+        assert reader.requests <= 3 and reader.bytes_read <= 700 << 10
+        first = reader.window(Window(stretch_s + 3.0, 4.0))
+        requests = reader.requests
+        heard = reader.window(Window(100 * stretch_s + 3.0, 4.0))
+        assert abs(lag_s(heard, first, 0)) <= 0.001 and reader.requests <= requests + 1
+    monkeypatch.setattr(ranges, "CAP_BYTES", 256 << 10)
+    refused = open_media(media)
+    assert refused.reason is Reason.UNSUPPORTED and "header and index would need" in refused.detail

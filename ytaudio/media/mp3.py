@@ -2,6 +2,10 @@
 
 FFmpeg's quick seek takes a packet's place for its time and errs by a packet (26 ms), or by seconds where the rate
 varies; its slow one counts packets from the beginning of the file.
+
+An MP3 of varying rate that is too large to be counted through is read where its table of a hundred places (Xing, VBRI)
+says: off by up to half a percent of its length, and a little differently from a decode of the whole. No packet tells
+its number, so there is no better way without reading all that comes before.
 """
 
 from dataclasses import dataclass

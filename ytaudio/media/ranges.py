@@ -112,7 +112,8 @@ class RangeFile:
             stop, self._step = start + self._step, self._step * 2
         stop = min([stop, self.size or stop, *(s.start for s in self._spans if s.start > start)])
         if stop - start > self._left:  # refused before any of it is fetched
-            raise StreamError(Reason.UNSUPPORTED, f"one window would need more than {CAP_BYTES >> 20} MB of the file")
+            what = "header and index" if self._opening else "one window"
+            raise StreamError(Reason.UNSUPPORTED, f"{what} would need more than {CAP_BYTES >> 20} MB of the file")
         stop = min(stop, start + LONGEST_BYTES)
         self._left -= stop - start
         span = _Span(start, self._patiently(start, stop), self._opening or self.keep_all)
