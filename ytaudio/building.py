@@ -20,6 +20,8 @@ from ytaudio.shares import merge
 from ytaudio.sources import Source
 from ytaudio.splits import Protocol
 
+_SAID = 200  # characters of what a site said, in a sentence of ours
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -94,12 +96,13 @@ def _collect(source: Source, ledger: Ledger, settings: Settings, plan: Plan) -> 
 
 def wall_sentence(wall: Failure, now: datetime) -> str:
     """What kind of wall ended the run, that no video is blamed for it, and when and how to go on."""
+    said = plain(wall.detail)[:_SAID]
     if wall.reason is Reason.OFFLINE:
         return (
-            f"This machine seems to be offline ({plain(wall.detail)}); no video is blamed for it and nothing is lost: "
+            f"This machine seems to be offline ({said}); no video is blamed for it and nothing is lost: "
             "give the same command again when the network is back."
         )
-    met = f"The site put up a wall ({wall.reason.value}: {plain(wall.detail)})"
+    met = f"The site put up a wall ({wall.reason.value}: {said})"
     others = "with --cookies, --cookies-from-browser or another --proxy"
     if wall.retry_after_s:
         until = now + timedelta(seconds=wall.retry_after_s)

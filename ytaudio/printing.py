@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ytaudio.assemble import BuildReport
     from ytaudio.scores import Scores
 
@@ -27,27 +29,56 @@ def report_lines(report: "BuildReport", out: Path) -> list[Any]:
     """What became of every line of a catalogue, as lines and a table."""
     from rich.table import Table
 
+    from ytaudio.rebuilt import rebuilt_lines
+
     table = Table(title=f"{report.clips} clips, {report.hours:.2f} hours", title_justify="left")
     table.add_column("split")
     for label in report.labels:
         table.add_column(label, justify="right")
     for split, counts in report.splits.items():
         table.add_row(split, *(f"{counts.get(label, {}).get('videos', 0)} videos" for label in report.labels))
-    refused = ", ".join(f"{reason} {n}" for reason, n in sorted(report.rejected.items())) or "none"
-    failed = ", ".join(f"{reason} {n}" for reason, n in sorted(report.failed.items())) or "none"
+    visits = ", ".join(f"{label} {n['visited']} for {n['good']}" for label, n in report.attempts.items())
     return [
         f"asked for   {report.requested} lines",
-        f"refused     {sum(report.rejected.values())} lines ({refused})",
+        f"refused     {sum(report.rejected.values())} lines ({_counts(report.rejected)})",
         *(
             f"            line {line['line']}: {line['reason']} {plain(line['value'])}"
             for line in report.rejected_lines[:5]
         ),
-        f"visited     {report.attempted} videos, {report.unvisited} were not needed",
-        f"gone        {sum(report.failed.values())} videos ({failed})",
+        f"visited     {report.attempted} videos ({visits or 'none'}), {report.unvisited} were not needed",
+        f"gone        {sum(report.failed.values())} videos ({_counts(report.failed)})",
+        *(f"            {reason}: {plain(said[0])[:100]}" for reason, said in report.failed_examples.items() if said),
+        *_may_open(report),
         f"collected   {report.collected} videos, {report.used} used; {report.bytes_read / 1e6:.1f} MB were read",
+        *_twins(report),
+        *(plain(line) for line in (rebuilt_lines(report.rebuilt) if report.rebuilt else ())),
         table,
         *report.missing,
         f"The dataset is in {out / 'dataset'}; publish it: ytaudio push dataset {out} USER/NAME",
+    ]
+
+
+def _counts(numbers: "Mapping[str, int]") -> str:
+    return ", ".join(f"{name} {n}" for name, n in sorted(numbers.items())) or "none"
+
+
+def _may_open(report: "BuildReport") -> list[str]:
+    """What an account may see and a stranger does not."""
+    closed = [reason for reason in ("age_restricted", "members_only") if reason in report.failed]
+    if not closed:
+        return []
+    again = " ".join(f"--retry {reason}" for reason in closed)
+    return [f"            an account may be let in: add --cookies FILE {again}"]
+
+
+def _twins(report: "BuildReport") -> list[str]:
+    """Videos under two ids whose sound is one."""
+    if not report.duplicate_pairs:
+        return []
+    named = ", ".join(f"{pair['a']} and {pair['b']}" for pair in report.duplicates[:3])
+    more = ", ..." if report.duplicate_pairs > 3 else ""
+    return [
+        f"            {report.duplicate_pairs} pairs share their sound and are kept on one side: {plain(named)}{more}"
     ]
 
 

@@ -121,7 +121,7 @@ def _write(part: Path, index: int, window: Window, waveform: np.ndarray) -> Clip
     return ClipRecord(
         index=index,
         start_s=window.start_s,
-        seconds=round(waveform.size / clips.SAMPLING_RATE, 4),
+        seconds=waveform.size / clips.SAMPLING_RATE,
         samples=waveform.size,
         dbfs=round(clips.dbfs(waveform), 2),
         sha256=hashlib.sha256(flac).hexdigest(),
