@@ -93,7 +93,7 @@ def _alike(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _words(print_: str) -> np.ndarray:
-    return np.frombuffer(a2b_base64(print_), dtype="<u2")
+    return np.frombuffer(a2b_base64(print_, strict_mode=True), dtype="<u2")
 
 
 def similarity(a: str, b: str) -> float:
@@ -147,7 +147,9 @@ def near_duplicates(prints: Mapping[str, Sequence[str]]) -> list[Pair]:
 
 
 def _lay_out(prints: Sequence[Sequence[str]]) -> _Prints:
-    raw = [(n, a2b_base64(text)) for n, clips in enumerate(prints) for text in clips if text]
+    raw = [(n, a2b_base64(text, strict_mode=True)) for n, clips in enumerate(prints) for text in clips if text]
+    if any(len(content) % 2 for _, content in raw):
+        raise ValueError("a fingerprint has whole frames of two bytes")
     sizes = np.fromiter((len(content) // 2 for _, content in raw), dtype=np.int64, count=len(raw))
     starts = np.concatenate([[0], np.cumsum(sizes)])
     videos = np.fromiter((n for n, _ in raw), dtype=np.int64, count=len(raw))
@@ -159,7 +161,7 @@ def _candidates(laid: _Prints) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     words, total = laid.words, laid.words.size
     if total <= _LAG:
         return
-    wide = min(_BITS, max(12, (int(total).bit_length() + 3) // 2))  # bits of each of the two frames
+    wide = min(_BITS, max(8, (int(total).bit_length() + 2) // 2))  # bits of each of the two frames
     mask = np.uint32((1 << wide) - 1)
     usable = (words[:-_LAG] != 0) & (words[_LAG:] != 0)
     for back in range(1, _LAG + 1):  # a sub-print lies inside one print
