@@ -12,7 +12,7 @@ from object_store import Objects
 from ytaudio.assemble import assemble
 from ytaudio.catalog import Catalog, Video
 from ytaudio.collect import collect, visiting_order
-from ytaudio.engine import LAUNCHING, CollectShare, Job, collect_on
+from ytaudio.engine import LAUNCHING, CollectShare, Job, Machines, collect_on
 from ytaudio.errors import UserError
 from ytaudio.launches import BUSY, alone, read_ended, task_place, tasks_in
 from ytaudio.ledger import LEDGER, Settings, open_ledger
@@ -40,9 +40,10 @@ def site():
         yield running
 
 
-def launch(site, folder, engine="local", tasks=2, **options):
+def launch(site, folder, engine="local", tasks=2, per_category=None, retry=(), **options):
     with open_ledger(folder, SETTINGS) as ledger:
-        return collect_on(engine, site.videos, ledger, SETTINGS, tasks=tasks, **{"threads": 2, **options})
+        machines = Machines(engine, tasks, **{"threads": 2, **options})
+        return collect_on(machines, site.videos, ledger, SETTINGS, per_category=per_category, retry=retry)
 
 
 def finished(site, folder, shared=None, per_category=None):
@@ -68,7 +69,7 @@ def ends(folder):
 
 
 def test_a_job_carries_no_videos(site, tmp_path):
-    step = CollectShare(Job(Place.at(tmp_path), SETTINGS, {"food": 1}, 2, Manners(), Access()))
+    step = CollectShare(Job(Place.at(tmp_path), SETTINGS, {"food": 1}, 2, Manners(), Access(), 30.0))
     assert len(pickle.dumps(step)) < 2000
 
 
@@ -89,7 +90,7 @@ def test_a_launch_over_an_object_store_equals_one_machine_and_another_number_of_
         shared = "objects://bucket/run"
         some = [v for v in site.videos if v.id not in site.dead][:4]
         with open_ledger(tmp_path / "many", SETTINGS) as ledger:
-            collect_on("local", some, ledger, SETTINGS, tasks=3, shared=shared, threads=2)
+            collect_on(Machines("local", 3, shared), some, ledger, SETTINGS)
         site.reset_counts()
         assert launch(site, tmp_path / "many", shared=shared, tasks=2).tasks == 2
         assert visits(site).keys() == {v.id for v in site.videos} - {v.id for v in some}, "a longer catalogue"
@@ -173,18 +174,18 @@ def test_what_a_machine_lacks_is_said_by_its_name(site, tmp_path):
 def test_a_second_launch_refuses_and_so_does_one_over_a_task_at_work(site, tmp_path, monkeypatch):
     with open_ledger(tmp_path / "out", SETTINGS) as ledger:
         with alone(tmp_path / "shared" / LAUNCHING), pytest.raises(UserError, match=r"at work in .*shared"):
-            collect_on("local", site.videos, ledger, SETTINGS, tasks=2, shared=tmp_path / "shared")
+            collect_on(Machines("local", 2, tmp_path / "shared"), site.videos, ledger, SETTINGS)
         made = new_launch(Place.at(tmp_path / "shared"), [site.videos])
         monkeypatch.setattr("ytaudio.launches.PATIENCE_S", 0.0)
         with alone(task_place(made, 0).folder / BUSY), pytest.raises(UserError, match=r"at work in .*00000"):
-            collect_on("local", site.videos, ledger, SETTINGS, tasks=2, shared=tmp_path / "shared")
+            collect_on(Machines("local", 2, tmp_path / "shared"), site.videos, ledger, SETTINGS)
 
 
 def test_other_settings_are_refused_and_named(site, tmp_path):
     launch(site, tmp_path / "shared", tasks=1, per_category=1)
     other = replace(SETTINGS, clip_seconds=3.0)
     with open_ledger(tmp_path / "out", other) as ledger, pytest.raises(UserError, match=r"clip_seconds was 2.0 and"):
-        collect_on("local", site.videos, ledger, other, tasks=2, shared=tmp_path / "shared")
+        collect_on(Machines("local", 2, tmp_path / "shared"), site.videos, ledger, other)
 
 
 def test_an_unknown_engine_is_one_sentence(site, tmp_path):
@@ -194,7 +195,7 @@ def test_an_unknown_engine_is_one_sentence(site, tmp_path):
 
 def test_a_task_stopped_is_told_to_datatrove(site, tmp_path):
     made = new_launch(Place.at(tmp_path), [site.videos])
-    job = Job(made, SETTINGS, dict.fromkeys(CATEGORIES), 1, Manners(), Access(cookies="/nowhere/cookies.txt"))
+    job = Job(made, SETTINGS, dict.fromkeys(CATEGORIES), 1, Manners(), Access(cookies="/nowhere/cookies.txt"), 30.0)
     with pytest.raises(TaskStopped, match="no cookies"):
         deque(CollectShare(job).run(None, 0, 1))
     assert "no cookies" in read_ended(task_place(made, 0)).trouble

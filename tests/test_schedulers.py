@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from ytaudio.catalog import Video
-from ytaudio.engine import collect_on
+from ytaudio.engine import Machines, collect_on
 from ytaudio.errors import UserError
 from ytaudio.launches import read_ended, refuse_if_at_work, slurm_has, tasks_in
 from ytaudio.ledger import Settings, open_ledger
@@ -30,9 +30,10 @@ def site():
         yield running
 
 
-def launch(site, folder, engine, tasks=2, **options):
+def launch(site, folder, engine, tasks=2, per_category=None, **options):
     with open_ledger(folder, SETTINGS) as ledger:
-        return collect_on(engine, site.videos, ledger, SETTINGS, tasks=tasks, threads=1, **options)
+        machines = Machines(engine, tasks, threads=1, **options)
+        return collect_on(machines, site.videos, ledger, SETTINGS, per_category=per_category)
 
 
 def merged(folder):

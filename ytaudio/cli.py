@@ -147,7 +147,7 @@ def build(
 def _on_many_machines(engine: str, tasks: int, source: "Source", out: Path, plan: "Plan") -> None:
     """Launch; go on to build here only if the tasks have ended and met no wall."""
     try:
-        from ytaudio.engine import collect_on
+        from ytaudio.engine import Machines, collect_on
     except ModuleNotFoundError as error:
         raise UserError(f"--engine needs {error.name}: pip install 'ytaudio[engine]'.") from None
     from ytaudio import building as room
@@ -156,17 +156,14 @@ def _on_many_machines(engine: str, tasks: int, source: "Source", out: Path, plan
     settings = source.settings(plan.settings)
     with open_ledger(out, settings) as ledger:
         launched = collect_on(
-            engine,
+            Machines(engine, tasks, threads=plan.threads, manners=plan.manners, access=plan.access),
             source.catalog.videos,
             ledger,
             settings,
-            tasks=tasks,
             per_category=plan.per_category,
             retry=plan.retry,
             windows=source.windows,
-            threads=plan.threads,
-            manners=plan.manners,
-            access=plan.access,
+            tell=lambda sentence: typer.echo(sentence, err=True),
         )
     if launched.stopped_by:
         typer.echo(room.wall_sentence(launched.stopped_by, room.datetime.now()), err=True)

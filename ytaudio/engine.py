@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,16 +32,30 @@ LOGS = "logs"  # of a launch: datatrove's
 
 
 @dataclass(frozen=True, slots=True)
+class Machines:
+    """Where tasks run, and how each of them works."""
+
+    engine: str  # "local", "ray" or "slurm"
+    tasks: int  # at most; each takes every so-many-th video of what is left
+    shared: str | Path | None = None  # a folder or an fsspec URL that all machines reach; the folder built in if None
+    threads: int = 16  # videos read at a time by each task
+    manners: Manners = field(default_factory=Manners)  # of each task
+    access: Access = field(default_factory=Access)  # cookies must lie at the same path on every machine
+    every_s: float = EVERY_S  # seconds between two mirrors of a task to a place that is not on a disk
+    slurm: Mapping[str, Any] = field(default_factory=dict)  # from schedulers.slurm_options
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """What every task of a launch is told; its videos lie at the launch's place, however long the catalogue is."""
 
     launch: Place
     settings: Settings
     wanted: Mapping[str, int | None]  # category to the good videos that a task looks for; None visits its whole share
-    threads: int  # a task
+    threads: int
     manners: Manners
     access: Access
-    every_s: float = EVERY_S  # seconds between two mirrors, where the place is not on a disk
+    every_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,77 +149,66 @@ def _workplace(task: Place, every_s: float) -> Iterator[Path]:
 
 
 def collect_on(
-    engine: str,
+    machines: Machines,
     videos: Iterable[Video],
     ledger: Ledger,
     settings: Settings,
     *,
-    tasks: int,
-    shared: str | Path | None = None,
     per_category: int | None = None,
     retry: Collection[Reason] = (),
     windows: Mapping[str, Sequence[Window]] | None = None,
-    threads: int = 16,
-    manners: Manners | None = None,
-    access: Access | None = None,
-    every_s: float = EVERY_S,
-    slurm: Mapping[str, Any] | None = None,
     tell: Callable[[str], object] = lambda sentence: None,
 ) -> Launched:
     """Deal what a build still lacks to tasks on other machines; `shares.merge` brings home what they have done.
 
-    Every launch deals anew what no launch before it and not the ledger has settled, so another number of tasks, a
+    Every launch deals anew what neither a launch before it nor the ledger has settled, so another number of tasks, a
     longer catalogue, or tasks that were killed need no care, and what is finished is not fetched again. Where this
     waits for the tasks (not on Slurm), it launches again for videos whose places dead ones left open.
 
     Args:
-        engine: "local", "ray" or "slurm".
+        machines: where, how many, and how.
         videos: the catalogue's.
         ledger: of the folder built in, which stays open, and so locked, meanwhile.
         settings: of the clips.
-        tasks: at most; each takes every so-many-th video of what is left.
-        shared: a folder or an fsspec URL that all machines reach; the ledger's folder if None.
         per_category: good videos aimed at.
         retry: reasons whose videos are tried again although they are settled.
         windows: video id to the windows to read, where they are given.
-        threads: videos read at a time by each task.
-        manners: of each task.
-        access: cookies must lie at the same path on every machine.
-        every_s: seconds between two mirrors of a task to a place that is not on a disk.
-        slurm: keyword arguments from `schedulers.slurm_options`.
         tell: is told of each launch, in a sentence.
 
     Raises:
         UserError: no such engine, tasks are still at work, other settings, or something to mend on a machine.
     """
-    if engine not in ENGINES:
-        raise UserError(f"There is no engine {engine}: give --engine local, ray or slurm.")
-    place = Place.at(shared or ledger.path.parent)
-    options = (threads, manners or Manners(), _elsewhere(access or Access(), engine), every_s)
-    videos = tuple(videos)
+    if machines.engine not in ENGINES:
+        raise UserError(f"There is no engine {machines.engine}: give --engine local, ray or slurm.")
+    machines = replace(machines, access=_elsewhere(machines.access, machines.engine))
+    place = Place.at(machines.shared or ledger.path.parent)
+    needed = partial(shares.still_needed, tuple(videos), seed=settings.seed, per_category=per_category, retry=retry)
     launched, tried = 0, set[str]()
     with _launching(place):
         known = dict(ledger.outcomes)
         _learn(known, tasks_in(place), settings)
-        while needs := shares.still_needed(
-            videos, known, settings.seed, per_category=per_category, retry=retry, tried=tried
-        ):
-            dealt = shares.deal(needs, min(tasks, sum(len(need.videos) for need in needs.values())))
+        while needs := needed(known, tried=tried):
+            dealt = shares.deal(needs, min(machines.tasks, sum(len(need.videos) for need in needs.values())))
             launch = shares.new_launch(place, dealt, windows)
-            job = Job(launch, settings, _wanted(needs, len(dealt)), *options)
             launched += len(dealt)
-            tell(
-                f"{len(dealt)} tasks are dealt {sum(map(len, dealt))} videos; what they say is in {launch.url}/{LOGS}."
-            )
-            queued = ENGINES[engine](CollectShare(job), len(dealt), f"{launch.url}/{LOGS}", slurm or {})
-            if queued:
-                launch.write(SLURM_JOB, queued.encode())
+            tell(f"{sum(map(len, dealt))} videos are dealt to {len(dealt)} tasks; their logs: {launch.url}/{LOGS}")
+            if queued := _run(machines, launch, settings, needs, len(dealt)):
                 return Launched(launched, queued)
-            places = [task_place(launch, rank) for rank in range(len(dealt))]
-            if wall := _wall(launch, places):
+            tasks = [task_place(launch, rank) for rank in range(len(dealt))]
+            if wall := _wall(launch, tasks):
                 return Launched(launched, stopped_by=wall)
-            tried |= _learn(known, places, settings)
+            tried |= _learn(known, tasks, settings)
     return Launched(launched)
+
+
+def _run(machines: Machines, launch: Place, settings: Settings, needs: Mapping[str, Need], tasks: int) -> str:
+    """Run a launch until its tasks have ended, or queue it: the job's id then, else ""."""
+    wanted = {category: None if n.wanted is None else -(-n.wanted // tasks) for category, n in needs.items()}
+    job = Job(launch, settings, wanted, machines.threads, machines.manners, machines.access, machines.every_s)
+    queued = ENGINES[machines.engine](CollectShare(job), tasks, f"{launch.url}/{LOGS}", machines.slurm)
+    if queued:
+        launch.write(SLURM_JOB, queued.encode())
+    return queued
 
 
 def _elsewhere(access: Access, engine: str) -> Access:
@@ -213,11 +216,6 @@ def _elsewhere(access: Access, engine: str) -> Access:
     if access.cookies_from_browser and engine != "local":
         raise UserError("Other machines have no such browser: give --cookies a file that lies on all of them.")
     return replace(access, cookies=Path(access.cookies).absolute()) if access.cookies else access
-
-
-def _wanted(needs: Mapping[str, Need], tasks: int) -> dict[str, int | None]:
-    """The good videos that each task looks for: its part, rounded up."""
-    return {category: None if n.wanted is None else -(-n.wanted // tasks) for category, n in needs.items()}
 
 
 def _learn(known: dict[str, Outcome], tasks: Iterable[Place], settings: Settings) -> set[str]:
