@@ -90,7 +90,7 @@ def test_a_launch_over_an_object_store_equals_one_machine_and_another_number_of_
         shared = "objects://bucket/run"
         some = [v for v in site.videos if v.id not in site.dead][:4]
         with open_ledger(tmp_path / "many", SETTINGS) as ledger:
-            collect_on(Machines("local", 3, shared), some, ledger, SETTINGS)
+            collect_on(Machines("local", 1, shared), some, ledger, SETTINGS)
         site.reset_counts()
         assert launch(site, tmp_path / "many", shared=shared, tasks=2).tasks == 2
         assert visits(site).keys() == {v.id for v in site.videos} - {v.id for v in some}, "a longer catalogue"

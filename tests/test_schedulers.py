@@ -106,45 +106,33 @@ def run_array(slurm, job, ranks):
     return codes, "".join(texts)
 
 
-def test_slurm_runs_the_script_that_was_queued_task_by_task(site, slurm, tmp_path):
-    out = tmp_path / "out"
+def test_slurm_runs_the_queued_script_task_by_task_and_the_next_launch_takes_what_a_wall_left(site, slurm, tmp_path):
+    out, before = tmp_path / "out", site.video(site.videos[0].id)
+    site.add(replace(before, state="bot_check"))
     options = slurm_options(["time=2:00:00", "account=lab", "exclusive=", "cpus-per-task=3", "partition=big"])
-    launched = launch(site, out, "slurm", slurm=options)
+    launched = launch(site, out, "slurm", slurm=options, manners=Manners(patience_s=0.0))
     assert (launched.tasks, launched.queued) == (2, "1") and site.requests == 0
-    script = (slurm / "queue" / "1").read_text()
-    lines = [line.removeprefix("#SBATCH --") for line in script.splitlines() if line.startswith("#SBATCH")]
+    lines = [line.removeprefix("#SBATCH --") for line in (slurm / "queue" / "1").read_text().splitlines()]
     assert {"array=0-1", "time=2:00:00", "account=lab", "exclusive", "cpus-per-task=3", "partition=big"} <= set(lines)
     assert "signal=USR1@120" in lines and not [line for line in lines if line.startswith(("qos", "mail"))]
-    assert sorted(p.name for p in (slurm / "queue").iterdir()) == ["1"], "no job waits on the others' success"
+    assert [p.name for p in (slurm / "queue").iterdir()] == ["1"], "no job waits for the success of all"
+    for asking in (lambda: launch(site, out, "slurm"), lambda: refuse_if_at_work(out)):
+        with pytest.raises(UserError, match="Slurm job 1 are queued"):
+            asking()
 
-    with pytest.raises(UserError, match="Slurm job 1 are queued"):
-        launch(site, out, "slurm")
-    with pytest.raises(UserError, match="Slurm job 1 are queued"):
-        refuse_if_at_work(out)
-    codes, text = run_array(slurm, "1", [0, 1])
-    assert codes == [0, 0], text
-    assert {end.node for end in map(read_ended, tasks_in(Place.at(out)))} == {"node-7"}
-    outcomes = merged(out)
-    assert outcomes.keys() == {v.id for v in site.videos} and all(o.clips for o in outcomes.values())
-    assert launch(site, out, "slurm").tasks == 0
-
-
-def test_a_slurm_task_that_met_a_wall_fails_and_the_next_launch_takes_what_is_left(site, slurm, tmp_path):
-    before = site.video(site.videos[0].id)
-    site.add(replace(before, state="bot_check"))
-    launch(site, tmp_path / "out", "slurm", manners=Manners(patience_s=0.0))
     codes, text = run_array(slurm, "1", [0, 1])
     assert codes.count(0) == 1 and "not a bot" in text
+    assert {end.node for end in map(read_ended, tasks_in(Place.at(out)))} == {"node-7"}
     site.add(before)
-    (slurm / "queue" / "1").unlink()
-    done = merged(tmp_path / "out")
+    done = merged(out)
     site.reset_counts()
-    again = launch(site, tmp_path / "out", "slurm")
-    assert again.tasks and "partition" not in (slurm / "queue" / "1").read_text()
-    codes, text = run_array(slurm, "1", range(again.tasks))
+    again = launch(site, out, "slurm")
+    assert again.tasks and "partition" not in (slurm / "queue" / "2").read_text()
+    codes, text = run_array(slurm, "2", range(again.tasks))
     assert not any(codes), text
     assert visits(site).keys() == {v.id for v in site.videos} - done.keys()
-    assert len(merged(tmp_path / "out")) == len(site.videos)
+    assert all(outcome.clips for outcome in merged(out).values())
+    assert launch(site, out, "slurm").tasks == 0
 
 
 def test_a_slurm_task_whose_time_is_up_is_queued_again_and_goes_on(site, slurm, tmp_path):
