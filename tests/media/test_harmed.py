@@ -12,9 +12,9 @@ import pytest
 from media import harmed, real_files
 
 from ytaudio.clips import Window
-from ytaudio.media import local_file, open_media
+from ytaudio.media import Failure, Media, Reason, local_file, open_media
 
-EXAMPLES = int(os.environ.get("YTAUDIO_FUZZ", "200"))
+EXAMPLES = int(os.environ.get("YTAUDIO_FUZZ", "150"))
 HERE = Path(__file__).parent
 
 
@@ -50,6 +50,13 @@ def test_eight_channels_are_one_clip(tmp_path):
     assert heard.shape == (8_000,) and np.std(heard) == pytest.approx(np.std(mean), rel=0.2)
 
 
+@pytest.mark.parametrize("kind", ["webm", "live.webm"])
+def test_a_codec_that_nobody_knows_is_unsupported(kind, site):
+    data = real_files.encoded(kind, 4.0).replace(b"A_OPUS", b"A_NEWS")
+    found = open_media(Media("v", site.add_file(kind, data), {}, 4.0, "", "", "", "", ""))
+    assert isinstance(found, Failure) and found.reason is Reason.UNSUPPORTED and "codec" in found.detail
+
+
 def test_numbers_that_are_none_do_not_spread(site):
     data = bytearray(real_files.encoded("float.wav", 4.0))
     middle = len(data) // 2 // 8 * 8
@@ -57,7 +64,7 @@ def test_numbers_that_are_none_do_not_spread(site):
     with av.open(io.BytesIO(bytes(data))) as file:
         assert file.duration
     path = site.add_file("none.wav", bytes(data))
-    with open_media(harmed.Media("v", path, {}, 4.0, "", "", "", "", "")) as reader:
+    with open_media(Media("v", path, {}, 4.0, "", "", "", "", "")) as reader:
         heard = reader.window(Window(1.0, 2.0))
     assert heard.shape == (32_000,) and np.isfinite(heard).all() and np.abs(heard).max() <= harmed.LOUDEST
     assert 0.01 < np.std(heard[:12_000]) < 0.1, "what is around it is heard"

@@ -53,11 +53,18 @@ class Sound:
     """The sound of one file, open at its beginning: its packets and their decoder."""
 
     def __init__(self, source: Any, options: dict[str, str]) -> None:
+        options = {
+            **options,
+            "protocol_whitelist": "pipe",
+        }  # a file may list others, on this machine too: none is opened
         self.container: InputContainer = av.open(source, mode="r", options=options, metadata_errors="ignore")
         audio = self.container.streams.best("audio")
         if not isinstance(audio, av.AudioStream) or audio.time_base is None:
             self.container.close()
             raise StreamError(Reason.NO_AUDIO, "the file holds no sound")
+        if audio.codec_context is None:
+            self.container.close()
+            raise StreamError(Reason.UNSUPPORTED, "the sound is in a codec for which FFmpeg has no decoder")
         self.stream, self.tick_s = audio, float(audio.time_base)
         for stream in self.container.streams:
             if stream is not audio:
