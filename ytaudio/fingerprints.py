@@ -28,6 +28,7 @@ _FLOOR = 1e-5  # of the loudest band's power: what lies lower is a codec's or a 
 _DITHER, _MOVES = 0.015, 0.08  # nepers: own noise of a clip, and a change that is more than that noise
 _LOOP_FRAMES, _LOOP = 16, 0.8  # a print that equals itself shifted by up to these frames (2 s) tells too little
 _NEIGHBOURS = 8  # prints with one sub-print that are compared with each other: a chain, however many there are
+_BETWEEN = 16  # of 48 bits, in the frames between the two of a sub-print, that may differ: 24 do in unrelated sounds
 _PASS_KEYS = 1 << 24  # sub-prints sorted at a time, about
 _REACH = 2**15  # candidates compared at a time
 
@@ -161,7 +162,7 @@ def _candidates(laid: _Prints) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     words, total = laid.words, laid.words.size
     if total <= _LAG:
         return
-    wide = min(_BITS, max(8, (int(total).bit_length() + 2) // 2))  # bits of each of the two frames
+    wide = min(_BITS, max(8, (int(total).bit_length() + 3) // 2))  # bits of each of the two frames
     mask = np.uint32((1 << wide) - 1)
     usable = (words[:-_LAG] != 0) & (words[_LAG:] != 0)
     for back in range(1, _LAG + 1):  # a sub-print lies inside one print
@@ -185,6 +186,8 @@ def _candidates(laid: _Prints) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 def _confirmed(laid: _Prints, at: np.ndarray, other: np.ndarray) -> Iterator[tuple[int, int, float]]:
     """The candidates that are the same sound over all that the two prints share at that offset, with the similarity."""
+    differ = sum(np.bitwise_count(laid.words[at + n] ^ laid.words[other + n]).astype(int) for n in range(1, _LAG))
+    at, other = at[differ <= _BETWEEN], other[differ <= _BETWEEN]
     a, b = laid.print_of(at), laid.print_of(other)
     different = laid.videos[a] != laid.videos[b]
     a, b, at, other = a[different], b[different], at[different], other[different]
