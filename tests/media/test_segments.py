@@ -385,6 +385,25 @@ def test_a_page_that_is_zipped_badly_or_to_burst_is_a_failure(told):
         assert isinstance(found, Failure) and found.reason in (Reason.SERVER_ERROR, Reason.NETWORK)
 
 
+@pytest.mark.parametrize("protocol", ["https", "m3u8_native"])
+def test_a_file_that_lists_files_of_this_machine_opens_none_of_them(protocol, site, tmp_path, monkeypatch):
+    (tmp_path / "secret.wav").write_bytes(real_files.encoded("wav"))
+    monkeypatch.chdir(tmp_path)
+    listing = b"ffconcat version 1.0\nfile secret.wav\n"
+    site.add_file("listing.ts", listing)
+    site.add_file("listing.m3u8", playlist([("listing.ts", 10.0)]))
+    url = f"{site.url}/files/listing.{'m3u8' if protocol == 'm3u8_native' else 'ts'}"
+    found = open_media(replace(listed(url), protocol=protocol))
+    assert isinstance(found, Failure) and found.reason is Reason.UNSUPPORTED
+
+
+def test_a_wall_names_its_time(site, serve):
+    site.retry_after = "7"
+    with open_media(serve(real_streams.streamed("ts"), "wall-"), QUICK) as reader:
+        site.misbehave("wall-" + told("ts")[3][0], "429")
+        assert reader.window(MIDDLE).retry_after_s == 7.0
+
+
 def spoiled(data: bytes, rng: random.Random) -> bytes:
     at = rng.randrange(len(data) + 1)
     how = rng.randrange(5)
