@@ -6,6 +6,7 @@ first mounts a file system in memory there, in namespaces of its own, which only
 
 import contextlib
 import ctypes
+import io
 import json
 import os
 import resource
@@ -253,8 +254,7 @@ def main() -> None:
         except OSError:
             ready = False
     import rich.progress
-    import rich.table  # noqa: F401
-    import typer.main
+    import rich.table
     import yt_dlp
 
     import ytaudio.building
@@ -262,7 +262,9 @@ def main() -> None:
     import ytaudio.sources
 
     yt_dlp.YoutubeDL({"quiet": True}).get_info_extractor("Youtube")
-    typer.main.get_command(ytaudio.cli.app)
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):  # imports what is imported late
+        rich.print(rich.table.Table("split"))
+        ytaudio.cli.app(["--version"])
     print(json.dumps({"ready": ready}), flush=True)
     _serve()
 
