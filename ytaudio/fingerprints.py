@@ -6,7 +6,7 @@ Chromaprint would serve, but no package carries it: pyacoustid and pychromaprint
 characters in place of 14,000: a bit is the sign of how the difference of two neighbouring bands changed over half a
 second. Neither a gain nor an equalisation changes it.
 
-A re-upload with an intro of d seconds has its windows shifted against the original's, by d/2 in the only clip, and by as
+A re-upload with an intro of d seconds has its windows shifted against the original's, by d/2 in an only clip and by as
 little as d/2K in the last of K: two clips are known again while they share some 5 s. Shorter clips have no print.
 """
 
