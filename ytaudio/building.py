@@ -1,15 +1,17 @@
 """What `ytaudio build` does: a source to clips, to a dataset and its report."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ytaudio import media
 from ytaudio.assemble import BuildReport, assemble
 from ytaudio.collect import collect
 from ytaudio.errors import UserError, writing_to
+from ytaudio.launches import refuse_if_at_work
 from ytaudio.ledger import Ledger, Settings, open_ledger
 from ytaudio.manners import Manners
 from ytaudio.media import Access, Failure, Reason
@@ -19,6 +21,9 @@ from ytaudio.rebuilt import check_rebuilt, sides_kept
 from ytaudio.shares import merge
 from ytaudio.sources import Source
 from ytaudio.splits import Protocol
+
+if TYPE_CHECKING:
+    from ytaudio.engine import Launched
 
 _SAID = 200  # characters of what a site said, in a sentence of ours
 
@@ -34,6 +39,7 @@ class Plan:
     retry: Collection[Reason] = ()
     manners: Manners = field(default_factory=Manners)
     access: Access = field(default_factory=Access)
+    shared: str | None = None  # where tasks on many machines work, any fsspec URL; the folder built in if None
 
 
 def reasons(names: Iterable[str]) -> frozenset[Reason]:
@@ -58,7 +64,8 @@ def build(source: Source, out: Path, plan: Plan) -> BuildReport | Failure:
     """
     settings = source.settings(plan.settings)
     with writing_to(out), open_ledger(out, settings) as ledger:
-        merge(out, ledger, settings)
+        refuse_if_at_work(plan.shared or out)
+        merge(plan.shared or out, ledger, settings)
         wall = _collect(source, ledger, settings, plan)
         if wall:
             return wall
@@ -73,6 +80,51 @@ def build(source: Source, out: Path, plan: Plan) -> BuildReport | Failure:
             source=source.name,
             sides=sides_kept(source.published, rebuilt) if source.published else None,
             rebuilt=rebuilt,
+        )
+
+
+def launch(
+    source: Source,
+    out: Path,
+    plan: Plan,
+    engine: str,
+    tasks: int,
+    slurm: Sequence[str],
+    tell: Callable[[str], object],
+) -> "Launched":
+    """Deal what `out` still lacks to tasks on many machines; `build` then brings home what they have done.
+
+    Args:
+        source: what to build.
+        out: the folder built in.
+        plan: how.
+        engine: "local", "ray" or "slurm".
+        tasks: at most.
+        slurm: KEY=VALUE for Slurm.
+        tell: is given sentences on the way.
+
+    Raises:
+        UserError: the engine's packages are missing, tasks are at work already, or there is something to mend.
+    """
+    try:
+        from ytaudio.engine import Machines, collect_on
+        from ytaudio.schedulers import slurm_options
+    except ModuleNotFoundError as error:
+        raise UserError(f"--engine needs {error.name}: pip install 'ytaudio[engine]'.") from None
+    machines = Machines(
+        engine, tasks, plan.shared, plan.threads, plan.manners, plan.access, slurm=slurm_options(list(slurm))
+    )
+    settings = source.settings(plan.settings)
+    with writing_to(out), open_ledger(out, settings) as ledger:
+        return collect_on(
+            machines,
+            source.catalog.videos,
+            ledger,
+            settings,
+            per_category=plan.per_category,
+            retry=plan.retry,
+            windows=source.windows,
+            tell=tell,
         )
 
 

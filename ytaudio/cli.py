@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from ytaudio import __version__
+from ytaudio import __version__, options
 from ytaudio.errors import UserError, mendable
 from ytaudio.printing import plain, report_lines, say, scores_table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ytaudio.building import Plan
+    from ytaudio.media import Failure
     from ytaudio.sources import Source
 
 TRY_LATER = 75  # sysexits.h EX_TEMPFAIL: a wall ended the run, the ledger is intact
@@ -36,6 +39,8 @@ DatasetName = Annotated[str, typer.Option("--dataset", metavar="USER/NAME", help
 def main() -> None:
     """The `ytaudio` command."""
     signal.signal(signal.SIGTERM, _terminated)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell may have it ignored
+        signal.signal(signal.SIGINT, _interrupted)
     if not sys.stderr.isatty():  # read when huggingface_hub and datasets are imported
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
         os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
@@ -57,7 +62,20 @@ class _TerminatedError(BaseException):
 
 
 def _terminated(number: int, frame: object) -> NoReturn:
+    _leave_soon(TERMINATED)
     raise _TerminatedError
+
+
+def _interrupted(number: int, frame: object) -> NoReturn:
+    _leave_soon(INTERRUPTED)
+    raise KeyboardInterrupt
+
+
+def _leave_soon(code: int) -> None:
+    """End in two seconds even if the exception gets lost: some libraries catch everything while they are imported."""
+    timer = threading.Timer(2.0, _leave, (code,))
+    timer.daemon = True
+    timer.start()
 
 
 def _leave(code: int) -> NoReturn:
@@ -81,99 +99,93 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Print the 
 
 @app.command()
 def build(
-    source: Annotated[str, typer.Argument(help="A CSV, kaggle:OWNER/NAME[/FILE.csv] or hub:USER/NAME[@REVISION].")],
-    out: Annotated[Path, typer.Argument(help="Folder to build in; give it again to go on where a run stopped.")],
-    per_category: Annotated[int | None, typer.Option(min=1, help="Stop at this many good videos a class.")] = None,
-    clips_per_video: Annotated[int, typer.Option(min=1)] = 3,
-    clip_seconds: Annotated[float, typer.Option(min=1.0, max=600.0)] = 10.0,
-    threads: Annotated[int, typer.Option(min=1, help="Videos read at a time.")] = 16,
-    seed: Annotated[int, typer.Option(help="Of the order of videos and of the splits.")] = 0,
-    protocol: Annotated[
-        str, typer.Option(help="default: 70/15/15 by channel; lab: 98 train, 11 validation.")
-    ] = "default",
-    categories: Annotated[str | None, typer.Option(help="Keep these classes only, with commas between.")] = None,
-    retry: Annotated[
-        list[str] | None, typer.Option(metavar="REASON", help="Try what failed so again: geo_blocked, ... or all.")
-    ] = None,
-    sleep: Annotated[float, typer.Option(min=0.0, help="Seconds between two videos, on average.")] = 0.0,
-    patience: Annotated[float, typer.Option(min=0.0, help="Seconds to wait at walls before the run ends.")] = 450.0,
-    cookies: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="Cookies file in Netscape format.")
-    ] = None,
-    cookies_from_browser: Annotated[str | None, typer.Option(help="Take cookies from firefox, chrome, ...")] = None,
-    proxy: Annotated[str | None, typer.Option(help="HTTP or SOCKS proxy for the video site.")] = None,
-    engine: Annotated[str | None, typer.Option(help="Many machines: slurm or ray; local for a trial.")] = None,
-    tasks: Annotated[int, typer.Option(min=1, help="Tasks for --engine, each with its share of the videos.")] = 8,
+    source: options.Source,
+    out: options.Out,
+    per_category: options.PerCategory = None,
+    clips_per_video: options.ClipsPerVideo = 3,
+    clip_seconds: options.ClipSeconds = 10.0,
+    threads: options.Threads = 16,
+    seed: options.Seed = 0,
+    protocol: options.Protocol = "default",
+    categories: options.Categories = None,
+    retry: options.Retry = None,
+    sleep: options.Sleep = 0.0,
+    patience: options.Patience = 450.0,
+    cookies: options.Cookies = None,
+    cookies_from_browser: options.CookiesFromBrowser = None,
+    proxy: options.Proxy = None,
+    engine: options.Engine = None,
+    tasks: options.Tasks = 8,
+    shared: options.Shared = None,
+    slurm: options.Slurm = None,
 ) -> None:
     """Links to a dataset folder: ytaudio build youtube.csv OUT --per-category 109"""
+    if slurm and engine != "slurm":
+        raise UserError("--slurm is for --engine slurm: add that, or leave it out.")
     from ytaudio.ledger import Settings
     from ytaudio.manners import Manners
     from ytaudio.media import Access
     from ytaudio.sources import read_source
     from ytaudio.splits import protocol_named
 
-    plan = protocol_named(protocol)
+    wanted = protocol_named(protocol)
     found = read_source(source, categories.split(",") if categories else None, out)
     if not found.published:
-        plan.check(found.catalog.categories)
+        wanted.check(found.catalog.categories)
     elif (per_category, clips_per_video, clip_seconds, seed, protocol) != (None, 3, 10.0, 0, "default"):
         raise UserError(
             f"{source} says itself which videos, windows and splits it has: leave out --per-category, "
             "--clips-per-video, --clip-seconds, --seed and --protocol."
         )
-    plan = protocol_named(found.protocol(protocol))
-
-    from ytaudio import building as room
+    from ytaudio import building
 
     say(*found.notes)
-    ways = room.Plan(
+    plan = building.Plan(
         settings=Settings(clips_per_video, clip_seconds, seed),
-        protocol=plan,
-        per_category=per_category or plan.per_category(),
+        protocol=protocol_named(found.protocol(protocol)),
+        per_category=None if found.published else per_category or wanted.per_category(),
         threads=threads,
-        retry=room.reasons(retry or ()),
+        retry=building.reasons(retry or ()),
         manners=Manners(sleep, patience),
         access=Access(cookies=cookies, cookies_from_browser=cookies_from_browser, proxy=proxy),
+        shared=shared,
     )
     if engine:
-        _on_many_machines(engine, tasks, found, out, ways)
-    built = room.build(found, out, ways)
-    if isinstance(built, room.Failure):
-        typer.echo(room.wall_sentence(built, room.datetime.now()), err=True)
-        raise typer.Exit(TRY_LATER)
+        plan = _on_many_machines(found, out, plan, engine, tasks, slurm or ())
+    built = building.build(found, out, plan)
+    if isinstance(built, building.Failure):
+        _stop(built)
     say(*report_lines(built, out))
 
 
-def _on_many_machines(engine: str, tasks: int, source: "Source", out: Path, plan: "Plan") -> None:
-    """Launch; go on to build here only if the tasks have ended and met no wall."""
-    try:
-        from ytaudio.engine import Machines, collect_on
-    except ModuleNotFoundError as error:
-        raise UserError(f"--engine needs {error.name}: pip install 'ytaudio[engine]'.") from None
-    from ytaudio import building as room
-    from ytaudio.ledger import open_ledger
+def _on_many_machines(
+    source: "Source", out: Path, plan: "Plan", engine: str, tasks: int, slurm: "Sequence[str]"
+) -> "Plan":
+    """Launch; what is left to do here, if the tasks have ended and met no wall."""
+    from dataclasses import replace
 
-    settings = source.settings(plan.settings)
-    with open_ledger(out, settings) as ledger:
-        launched = collect_on(
-            Machines(engine, tasks, threads=plan.threads, manners=plan.manners, access=plan.access),
-            source.catalog.videos,
-            ledger,
-            settings,
-            per_category=plan.per_category,
-            retry=plan.retry,
-            windows=source.windows,
-            tell=lambda sentence: typer.echo(sentence, err=True),
-        )
+    from ytaudio.building import launch
+
+    launched = launch(source, out, plan, engine, tasks, slurm, lambda told: typer.echo(told, err=True))
     if launched.stopped_by:
-        typer.echo(room.wall_sentence(launched.stopped_by, room.datetime.now()), err=True)
-        raise typer.Exit(TRY_LATER)
+        _stop(launched.stopped_by)
     if launched.queued:
-        typer.echo(
+        say(
             f"{launched.tasks} tasks are queued as Slurm job {launched.queued}. When they are done, give the same "
             "command again without --engine, or with it to deal out what they left."
         )
         raise typer.Exit
+    return replace(plan, retry=())  # the tasks have tried them
+
+
+def _stop(walled: "Failure") -> NoReturn:
+    """A wall ended the run: say when and how to go on."""
+    from datetime import datetime
+
+    from ytaudio.building import wall_sentence
+
+    typer.echo(wall_sentence(walled, datetime.now()), err=True)
+    raise typer.Exit(TRY_LATER)
 
 
 @push.command("dataset")

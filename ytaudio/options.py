@@ -1,0 +1,32 @@
+"""What `ytaudio build` can be told, one option each."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Source = Annotated[str, typer.Argument(help="A CSV, kaggle:OWNER/NAME[/FILE.csv] or hub:USER/NAME[@REVISION].")]
+Out = Annotated[Path, typer.Argument(help="Folder to build in; give it again to go on where a run stopped.")]
+PerCategory = Annotated[int | None, typer.Option(min=1, help="Stop at this many good videos a class.")]
+ClipsPerVideo = Annotated[int, typer.Option(min=1, help="Windows spread over each video.")]
+ClipSeconds = Annotated[float, typer.Option(min=1.0, max=600.0, help="Length of each.")]
+Threads = Annotated[int, typer.Option(min=1, help="Videos read at a time.")]
+Seed = Annotated[int, typer.Option(help="Of the order of videos and of the splits.")]
+Protocol = Annotated[str, typer.Option(help="default: 70/15/15 by channel; lab: 98 train, 11 validation.")]
+Categories = Annotated[str | None, typer.Option(help="Keep these classes only, with commas between.")]
+Retry = Annotated[
+    list[str] | None, typer.Option(metavar="REASON", help="Try what failed so again: geo_blocked, ... or all.")
+]
+Sleep = Annotated[float, typer.Option(min=0.0, help="Seconds between two videos, on average.")]
+Patience = Annotated[float, typer.Option(min=0.0, help="Seconds to wait at walls before the run ends.")]
+Cookies = Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Cookies file in Netscape format.")]
+CookiesFromBrowser = Annotated[str | None, typer.Option(help="Take cookies from firefox, chrome, ...")]
+Proxy = Annotated[str | None, typer.Option(help="HTTP or SOCKS proxy for the video site.")]
+Engine = Annotated[str | None, typer.Option(help="Many machines: slurm or ray; local for a trial.")]
+Tasks = Annotated[int, typer.Option(min=1, help="Tasks for --engine, each with its share of the videos.")]
+Shared = Annotated[
+    str | None, typer.Option(metavar="URL", help="Where tasks work, if not in OUT: a folder, s3://bucket/run, ...")
+]
+Slurm = Annotated[
+    list[str] | None, typer.Option(metavar="KEY=VALUE", help="For --engine slurm: time=12:00:00, partition=cpu, ...")
+]
