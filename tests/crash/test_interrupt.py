@@ -118,6 +118,6 @@ def test_while_everything_is_being_imported(world, tmp_path, number):
         began = time.monotonic()
         child.send_signal(number)
         _, said = child.communicate()
-        assert time.monotonic() - began < SOON_S
+        assert time.monotonic() - began < 2 * SOON_S  # no fork: a busy machine is slow to import
         says_how_to_go_on(child.returncode, said, number)
     completes(world, tmp_path / "out")
