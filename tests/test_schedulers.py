@@ -201,7 +201,7 @@ def test_ray_runs_tasks_on_two_machines_and_goes_on_when_one_is_lost(site, ray_n
     assert before.keys() == visits(site).keys() and len(before) < len(site.videos)
 
     site.reset_counts()
-    site.latency_s = 0.2
+    site.latency_s = 0.5
     done: set[str] = set()
     begun = threading.Event()
 

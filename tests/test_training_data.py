@@ -106,7 +106,7 @@ def test_a_folder_opens_with_splits_labels_and_encoded_audio(tmp_path):
 
 def test_a_dataset_of_the_hub_opens_at_the_commit_it_is_at(hub, tmp_path):
     api = HfApi()
-    repo = api.create_repo("tester/opened", repo_type="dataset", private=True, exist_ok=True).repo_id
+    repo = api.create_repo("tester/opened-by-name", repo_type="dataset", private=True, exist_ok=True).repo_id
     folder = dataset_folder(tmp_path, {"train": 3, "validation": 3}) / "dataset"
     first = api.upload_folder(repo_id=repo, repo_type="dataset", folder_path=folder).oid
     second = api.delete_file("report.json", repo, repo_type="dataset").oid

@@ -1,16 +1,15 @@
 """Thin verbs: parse, call, print. Rooms are imported inside the verbs, so that --help answers at once."""
 
 import os
-import signal
 import sys
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from ytaudio import __version__, options
-from ytaudio.errors import UserError, mendable
+from ytaudio.ending import TRY_LATER, ending_well
+from ytaudio.errors import UserError
 from ytaudio.printing import plain, report_lines, say, scores_table
 
 if TYPE_CHECKING:
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
     from ytaudio.building import Plan
     from ytaudio.media import Failure
     from ytaudio.sources import Source
-
-TRY_LATER = 75  # sysexits.h EX_TEMPFAIL: a wall ended the run, the ledger is intact
-INTERRUPTED, TERMINATED = 130, 143  # 128 and the signal
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, help=__doc__)
 app.info.help = "What a video is about, from its sound: build a dataset from links, train, measure, publish, classify."
@@ -38,56 +34,11 @@ DatasetName = Annotated[str, typer.Option("--dataset", metavar="USER/NAME", help
 
 def main() -> None:
     """The `ytaudio` command."""
-    signal.signal(signal.SIGTERM, _terminated)
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell may have it ignored
-        signal.signal(signal.SIGINT, _interrupted)
     if not sys.stderr.isatty():  # read when huggingface_hub and datasets are imported
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
         os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
-    try:
-        with mendable():
-            app()
-    except (KeyboardInterrupt, _TerminatedError) as interrupt:
-        _leave(TERMINATED if isinstance(interrupt, _TerminatedError) else INTERRUPTED)
-    except SystemExit as end:
-        if end.code == INTERRUPTED:  # which is what typer makes of Ctrl-C
-            _leave(INTERRUPTED)
-        if threading.active_count() > 1:  # readers that hang in the network would hold the interpreter's own end up
-            _end(end.code if isinstance(end.code, int) else 0)
-        raise
-
-
-class _TerminatedError(BaseException):
-    """A scheduler's SIGTERM, which ends a run as Ctrl-C does."""
-
-
-def _terminated(number: int, frame: object) -> NoReturn:
-    _leave_soon(TERMINATED)
-    raise _TerminatedError
-
-
-def _interrupted(number: int, frame: object) -> NoReturn:
-    _leave_soon(INTERRUPTED)
-    raise KeyboardInterrupt
-
-
-def _leave_soon(code: int) -> None:
-    """End in two seconds even if the exception gets lost: some libraries catch everything while they are imported."""
-    timer = threading.Timer(2.0, _leave, (code,))
-    timer.daemon = True
-    timer.start()
-
-
-def _leave(code: int) -> NoReturn:
-    """Say how to go on and end at once."""
-    typer.echo("Interrupted, and nothing is lost: give the same command again to go on.", err=True)
-    _end(code)
-
-
-def _end(code: int) -> NoReturn:
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    with ending_well():
+        app()
 
 
 @app.callback(invoke_without_command=True)
