@@ -16,6 +16,7 @@ from yt_dlp.networking.exceptions import HTTPError, RequestError, TransportError
 from .access import Access
 from .failures import explain, retry_after_s
 from .kinds import Reason
+from .processor import waiting
 
 FIRST_BYTES = 32 << 10  # the header of a file of an hour and the beginning of its sound
 TOP_UP_BYTES = 64 << 10  # what a read outside the plan fetches; doubled for each one that goes on from it
@@ -167,6 +168,7 @@ def take(file: RangeFile | BinaryIO, place: int, size: int) -> bytes:
     return bytes(data)
 
 
+@waiting()
 def patiently(access: Access, ask: Callable[[], bytes]) -> bytes:
     """What `ask` brings; where it fails with something that passes, it is tried again as often as the access says."""
     for attempt in range(access.retries):

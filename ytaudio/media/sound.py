@@ -9,6 +9,7 @@ import soxr
 from av.container import InputContainer
 
 from .kinds import Reason
+from .processor import decoding
 from .ranges import StreamError
 
 AudioPacket: TypeAlias = "av.Packet[av.AudioStream]"
@@ -18,6 +19,7 @@ WARM_UP_S = 0.3  # decoded before that, for the codec's memory (Opus asks for 80
 _OPUS_GRID_S = 0.0025  # every packet of Opus is a multiple of this long (RFC 6716)
 _MOST_PLANES = 8  # PyAV looks for the end of a frame's list of planes, which from eight on has none, and crashes
 _LOUDEST = 2.0  # codecs overshoot full scale, by less than that
+_TOGETHER = 64  # frames made into samples with one call: threads get in each other's way at every call of numpy
 _GAP_S = 0.05  # a smaller disagreement of time stamps is rounding, not a gap
 
 
@@ -99,30 +101,33 @@ class Sound:
             # a harmed MPEG-TS may seem to bring new streams on the way; PyAV does not know them when it ends all
             return
 
+    @decoding()
     def hear(self, begin_s: float, end_s: float, packets: Iterable[AudioPacket]) -> tuple[int, np.ndarray]:
         """The source's rate in Hz and its sound between two times: float32 (samples,)."""
-        rate, wanted, filled = SAMPLING_RATE, 0, 0
-        heard = np.zeros(0, dtype=np.float32)
-        cursor: int | None = None  # where the next frame goes, in samples from begin_s
+        rate, wanted = SAMPLING_RATE, 0
+        pieces: list[tuple[int, np.ndarray]] = []
+        run: list[av.AudioFrame] = []  # frames that follow each other and are made alike
+        begins = cursor = 0  # the run's first sample and the one after its last, counted from begin_s
         for frame in self._frames(packets, begin_s - WARM_UP_S):
             if not wanted:  # a frame knows the true rate; a header may tell half of it (AAC's band replication)
                 rate = frame.sample_rate
                 wanted = round(end_s * rate) - round(begin_s * rate)
-                heard = np.zeros(wanted, dtype=np.float32)
             place = round((self._begins_s(frame) - self.origin_s) * rate) - round(begin_s * rate)
-            if cursor is None and place + frame.samples <= 0 < begin_s:
+            if not pieces and not run and place + frame.samples <= 0 < begin_s:
                 continue  # warming up; a decoder's very first frame may be cut and its time stamp rounded
-            if cursor is None or abs(place - cursor) > _GAP_S * rate:
-                cursor = place
-            samples = _mono(frame)
-            first, last = max(cursor, 0), min(cursor + samples.size, wanted)
-            if first < last:
-                heard[first:last] = samples[first - cursor : last - cursor]
-                filled = max(filled, last)
-            cursor += samples.size
+            apart = abs(place - cursor) > _GAP_S * rate or not (pieces or run)
+            if run and (apart or len(run) == _TOGETHER or not _made_alike(run[0], frame)):
+                pieces.append((begins, _mono(run)))
+                run, begins = [], cursor
+            if apart:
+                begins = cursor = place
+            run.append(frame)
+            cursor += frame.samples
             if cursor >= wanted:
                 break
-        return rate, heard[:filled]
+        if run:
+            pieces.append((begins, _mono(run)))
+        return rate, _laid_out(pieces, wanted)
 
     def close(self) -> None:
         """Let go of the decoder and the file."""
@@ -157,13 +162,30 @@ class Sound:
         return round((told_s + before_s) / _OPUS_GRID_S) * _OPUS_GRID_S - before_s
 
 
-def _mono(frame: av.AudioFrame) -> np.ndarray:
-    """A frame's channels averaged: float32 (samples,) with full scale 1, held within twice that and free of NaN."""
-    if frame.format.is_planar and frame.layout.nb_channels >= _MOST_PLANES:
-        (frame,) = av.AudioResampler(frame.format.packed).resample(frame)
-    data = frame.to_ndarray()
-    if not frame.format.is_planar:
-        data = data.reshape(-1, frame.layout.nb_channels).T
+def _laid_out(pieces: list[tuple[int, np.ndarray]], wanted: int) -> np.ndarray:
+    """Pieces at their places, gaps silent: float32, at most `wanted` samples and none after the last one heard."""
+    heard, filled = np.zeros(wanted, dtype=np.float32), 0
+    for place, samples in pieces:
+        first, last = max(place, 0), min(place + samples.size, wanted)
+        if first < last:
+            heard[first:last] = samples[first - place : last - place]
+            filled = max(filled, last)
+    return heard[:filled]
+
+
+def _made_alike(a: av.AudioFrame, b: av.AudioFrame) -> bool:
+    return a.format.name == b.format.name and a.layout.nb_channels == b.layout.nb_channels
+
+
+def _mono(run: list[av.AudioFrame]) -> np.ndarray:
+    """Channels averaged, of frames made alike: float32 (samples,) with full scale 1, within twice that, free of NaN."""
+    first = run[0]
+    if first.format.is_planar and first.layout.nb_channels >= _MOST_PLANES:
+        pack = av.AudioResampler(first.format.packed)
+        run = [packed for frame in run for packed in pack.resample(frame)]
+    data = np.concatenate([frame.to_ndarray() for frame in run], axis=1)
+    if not run[0].format.is_planar:
+        data = data.reshape(-1, first.layout.nb_channels).T
     if data.dtype == np.uint8:
         return ((data.astype(np.float32) - 128) / 128).mean(axis=0)
     scale = 2.0 ** (8 * data.dtype.itemsize - 1) if data.dtype.kind == "i" else 1.0
