@@ -32,6 +32,12 @@ ID = "dQw4w9WgXcQ"
         f"https://www.youtube.com/?v={ID}",
         f"https://www.youtube.com/v/{ID}&hl=en",
         f"www.youtube-nocookie.com/embed/{ID}",
+        f"https://www.youtubekids.com/watch?v={ID}",
+        f"https://www.youtube.com/attribution_link?a=x&u=/watch%3Fv%3D{ID}%26feature%3Dshare",
+        f"https://www.youtube.com/attribution_link?u=https%3A%2F%2F[x/watch%3Fv%3D{ID}",
+        f"https://www.youtube.com/watch?app=desktop&amp;v={ID}",
+        f"https://user:secret@www.youtube.com:443/watch?v={ID}",
+        f"https://www.\uff59outube\u3002com/watch?v={ID}",
     ],
 )
 def test_every_form_of_a_youtube_link_is_one_video(link):
@@ -56,6 +62,12 @@ def test_every_form_of_a_youtube_link_is_one_video(link):
         ("https://www.youtube.com/@someone", "not_a_video"),
         ("https://www.youtube.com/channel/UCabc", "not_a_video"),
         ("https://www.youtube.com/results?search_query=x", "not_a_video"),
+        ("https://www.youtube.com/embed/videoseries?list=PLabc", "not_a_video"),
+        ("https://www.youtube.com/embed/live_stream?channel=UCabc", "not_a_video"),
+        ("https://www.youtube.com/attribution_link?u=/playlist", "not_a_video"),
+        ("https://me:secret@example.org/a.mp3", "bad_link"),
+        ("https://example.org/\x1b[2Ja.mp3", "bad_link"),
+        ("https://example.org/a\u202e3pm", "bad_link"),
     ],
 )
 def test_what_is_no_video_is_refused_with_its_reason(link, reason):
@@ -65,13 +77,42 @@ def test_what_is_no_video_is_refused_with_its_reason(link, reason):
 
 def test_other_sites_get_a_stable_id_that_is_a_safe_file_name():
     first, url = parse_link("https://media.example.org/a%20b/../talk.ogg?x=1#frag")
-    assert (first, url) == parse_link("HTTPS://media.example.org/a%20b/../talk.ogg?x=1")
+    assert (first, url) == parse_link("HTTPS://Media.Example.org/a%20b/../talk.ogg?x=1")
     assert first.isalnum() and len(first) == 17
     assert parse_link("https://media.example.org/other.ogg")[0] != first
 
 
 def test_categories_differ_by_more_than_case_and_blanks():
     assert {normalize_category(c) for c in ("Art Music", " art_music ", "ART-MUSIC")} == {"art_music"}
+
+
+@pytest.mark.parametrize(
+    ("spellings", "label"),
+    [
+        (("Caf\u00e9", "cafe\u0301"), "caf\u00e9"),
+        (("food", "\uff46\uff4f\uff4f\uff44", "fo\u00adod", "\ufefffood\u200b", "food\u202e"), "food"),
+        (("Stra\u00dfe", "STRASSE"), "strasse"),
+        (("art\u2013music", "art\tmusic", "art\x1bmusic"), "art_music"),
+        (("\u0928\u092e\u0938\u094d\u200d\u0924\u0947",), "\u0928\u092e\u0938\u094d\u200d\u0924\u0947"),
+        (("---", "\u200b", "\0", "\u200d"), ""),
+    ],
+)
+def test_a_label_is_one_however_unicode_writes_it(spellings, label):
+    assert {normalize_category(spelling) for spelling in spellings} == {label}
+
+
+@given(st.text(max_size=12))
+def test_a_normal_label_stays_as_it_is_and_can_be_printed(text):
+    label = normalize_category(text)
+    assert normalize_category(label) == label
+    assert "".join(label.split()).replace("\u200c", "").replace("\u200d", "").isprintable()
+
+
+def test_a_label_as_long_as_a_description_is_refused_and_no_password_is_told(tmp_path):
+    text = f"link,category\n{ID},food\naaaaaaaaaaa,{'x' * 101}\nhttps://me:secret@example.org/a.mp3,food\n"
+    refused = read_catalog(write(tmp_path, text)).rejected
+    assert [(one.line, one.reason) for one in refused] == [(3, "bad_label"), (4, "bad_link")]
+    assert refused[1].value == "https://***@example.org/a.mp3"
 
 
 def write(tmp_path, text, name="youtube.csv"):

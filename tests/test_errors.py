@@ -5,7 +5,7 @@ from ytaudio.errors import UserError, mendable, writing_to
 
 def test_an_error_to_mend_is_one_line_and_exit_code_2(capsys):
     with pytest.raises(SystemExit) as left, mendable():
-        raise UserError("No such\n  file: give another.")
+        raise UserError("No such\n  file:\x1b give another.")
     assert left.value.code == 2
     assert capsys.readouterr().err == "No such file: give another.\n"
 

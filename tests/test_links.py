@@ -142,9 +142,10 @@ def test_rows_that_contradict_one_another_are_refused(tmp_path):
     assert [clip.index for clip in published.clips[GOOD["video_id"]]] == [0, 1]
 
 
-def test_labels_that_are_not_normalised_are_refused(tmp_path):
+@pytest.mark.parametrize("label", ["Art Music\n", "x" * 101, "food\x1b[2j", ""])
+def test_labels_that_are_not_normalised_are_refused(tmp_path, label):
     with pytest.raises(UserError, match="no usable row"):
-        read_links([shard_of(tmp_path, [GOOD], ["Art Music\n", "b", "c"])], "a/b", COMMIT, REPORT)
+        read_links([shard_of(tmp_path, [GOOD], [label, "b", "c"])], "a/b", COMMIT, REPORT)
 
 
 @pytest.mark.parametrize(

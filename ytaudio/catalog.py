@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,7 +16,8 @@ from ytaudio.errors import UserError
 COLUMNS = ("link", "title", "description", "category")
 REQUIRED = ("link", "category")
 _Row = tuple[str, str, str, str]  # the cells of COLUMNS
-YOUTUBE_HOSTS = {"youtube.com", "youtube-nocookie.com", "youtu.be"}
+YOUTUBE_HOSTS = {"youtube.com", "youtube-nocookie.com", "youtubekids.com", "youtu.be"}
+LONGEST_LABEL = 100  # characters; what is longer is not a label but a cell of another column
 _YOUTUBE_ID = re.compile(r"[0-9A-Za-z_-]{11}")
 # what most links look like; it says the same as the long way, in a tenth of the time
 _PLAIN = re.compile(
@@ -26,6 +28,10 @@ _WITHOUT_SCHEME = re.compile(r"(www\.|m\.|music\.)?(youtube(-nocookie)?\.com|you
 _SPACE = re.compile(r"\s")
 _ID_LIKE = re.compile(r"[0-9A-Za-z_-]+")
 _PATH_WITH_ID = {"shorts", "embed", "live", "v", "e", "vi", "watch"}
+_NO_ID = {"videoseries", "live_stream"}  # of 11 characters too, in the place of an id: a playlist, a channel
+_PASSWORD = re.compile(r"//[^/?#@]*@")
+_INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
+_BETWEEN_WORDS = re.compile(r"[\s_\u2010-\u2015-]+")
 
 
 class CatalogError(UserError):
@@ -48,8 +54,8 @@ class Rejected:
     """One refused line of the catalogue."""
 
     line: int  # 1-based, the header being line 1; a quoted cell with line breaks counts where it begins
-    reason: str  # "open_quote", "empty", "bad_link", "not_a_video", "duplicate", "conflict"
-    value: str  # what stood there, shortened
+    reason: str  # "open_quote", "empty", "bad_link", "not_a_video", "bad_label", "duplicate", "conflict"
+    value: str  # what stood there, shortened, and without a password
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +105,17 @@ def parse_link(link: str) -> tuple[str, str]:
         link = f"https://{link}"
     try:
         parts = urlsplit(link)
-        host = (parts.hostname or "").lower().rstrip(".")
+        host = unicodedata.normalize("NFKC", parts.hostname or "").replace("\u3002", ".").lower().rstrip(".")
     except ValueError:
         raise ValueError("bad_link") from None
-    if parts.scheme.lower() not in ("http", "https") or not host or _SPACE.search(link):
+    if parts.scheme.lower() not in ("http", "https") or not host or _SPACE.search(link) or not link.isprintable():
         raise ValueError("bad_link")
     if _registered(host) in YOUTUBE_HOSTS:
         video_id = _youtube_id(host, parts.path, parts.query)
         return video_id, f"https://www.youtube.com/watch?v={video_id}"
-    url = urlunsplit((parts.scheme.lower(), parts.netloc, parts.path, parts.query, ""))
+    if "@" in parts.netloc:  # a password would be published with the link
+        raise ValueError("bad_link")
+    url = urlunsplit((parts.scheme.lower(), parts.netloc.lower(), parts.path, parts.query, ""))
     return "u" + hashlib.sha256(url.encode()).hexdigest()[:16], url
 
 
@@ -116,13 +124,18 @@ def _registered(host: str) -> str:
 
 
 def _youtube_id(host: str, path: str, query: str) -> str:
-    steps = [step for step in path.split("/") if step]
+    steps, asked = [step for step in path.split("/") if step], parse_qs(query.replace("&amp;", "&"))
+    if steps == ["attribution_link"] and "u" in asked:
+        shared, _, inner = asked["u"][0].partition("?")
+        steps, asked = shared.split("/")[-1:], parse_qs(inner)
     if _registered(host) == "youtu.be":
         candidate = steps[0] if steps else ""
     elif steps and steps[0] in _PATH_WITH_ID and len(steps) > 1:
         candidate = steps[1].split("&")[0]
-    elif steps in (["watch"], []) and "v" in parse_qs(query):
-        candidate = parse_qs(query).get("v", [""])[0]
+        if candidate in _NO_ID:
+            raise ValueError("not_a_video")
+    elif steps in (["watch"], []) and "v" in asked:
+        candidate = asked["v"][0]
     else:
         raise ValueError("bad_link" if steps == ["watch"] else "not_a_video")
     if not _YOUTUBE_ID.fullmatch(candidate):
@@ -132,8 +145,15 @@ def _youtube_id(host: str, path: str, query: str) -> str:
 
 @lru_cache(1024)  # a catalogue has few, on every line
 def normalize_category(category: str) -> str:
-    """Labels differ by case, blanks and hyphens only in spelling: " Art Music" is "art_music"."""
-    return re.sub(r"[\s_-]+", "_", category.strip().casefold()).strip("_")
+    """Labels that differ by case, blanks, hyphens or what nobody sees are one: " Art Music" is "art_music".
+
+    Letters that Unicode writes in several ways (accents, full width, ligatures) are written in one, and nothing that
+    would steer a terminal is left.
+    """
+    seen = _INVISIBLE.sub("", unicodedata.normalize("NFKC", category))
+    folded = unicodedata.normalize("NFKC", seen.casefold())
+    plain = "".join(c if c.isprintable() or c in "\u200c\u200d" else " " for c in folded)  # which Indic scripts need
+    return _BETWEEN_WORDS.sub("_", plain).strip("_\u200c\u200d")
 
 
 def _rows(path: Path) -> Iterator[tuple[int, _Row | None]]:
@@ -219,10 +239,13 @@ def _sort_out(path: Path, rows: Iterator[tuple[int, _Row | None]]) -> Catalog:
         if not link or not category:
             rejected.append(Rejected(line, "empty", "link" if not link else "category"))
             continue
+        if len(category) > LONGEST_LABEL:
+            rejected.append(Rejected(line, "bad_label", category[:80]))
+            continue
         try:
             video_id, url = parse_link(link)
         except ValueError as error:
-            rejected.append(Rejected(line, str(error), link[:80]))
+            rejected.append(Rejected(line, str(error), _PASSWORD.sub("//***@", link)[:80]))
             continue
         if video_id in accepted or video_id in conflicts:
             known = accepted.get(video_id)

@@ -44,5 +44,7 @@ def mendable() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        print(" ".join(str(error).split()), file=sys.stderr)  # noqa: T201
+        # it may quote a site, a file or a Hub: nothing of that steers a terminal
+        sentence = "".join(c if c.isprintable() else " " for c in str(error))
+        print(" ".join(sentence.split()), file=sys.stderr)  # noqa: T201
         raise SystemExit(2) from None

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import ClassLabel, Features, Value
 
-from ytaudio.catalog import Catalog, Rejected, Video, normalize_category, parse_link
+from ytaudio.catalog import LONGEST_LABEL, Catalog, Rejected, Video, normalize_category, parse_link
 from ytaudio.clips import MINIMUM_S, SAMPLING_RATE, Window
 from ytaudio.errors import UserError
 from ytaudio.ledger import Outcome, Settings, read_ledger
@@ -218,7 +218,7 @@ def _fault(row: Mapping[str, Any], settings: Settings) -> str:
         return "bad_link"
     if linked != (row["video_id"], row["url"]):
         return "bad_link"
-    if not row["label"] or normalize_category(row["label"]) != row["label"]:
+    if not 0 < len(row["label"]) <= LONGEST_LABEL or normalize_category(row["label"]) != row["label"]:
         return "bad_label"
     numbers = row["clip"], row["start_s"], row["seconds"]
     if any(number is None or not math.isfinite(number) for number in numbers):
