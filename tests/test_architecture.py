@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ytaudio"
 ROOMS = (
-    *("errors", "catalog", "media", "clips", "fingerprints", "ledger", "manners"),
+    *("errors", "durable", "catalog", "media", "clips", "fingerprints", "ledger", "manners"),
     *("visits", "turns", "collect", "places", "launches", "shares", "schedulers", "engine"),
     *("exchange", "splits", "parquet"),
     *("assemble", "links", "rebuilt", "models", "hub_errors", "kaggle", "sources", "arguments", "checkpoints"),

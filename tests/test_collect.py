@@ -10,11 +10,13 @@ import pytest
 from ytaudio import clips, media
 from ytaudio.catalog import Video
 from ytaudio.clips import Window
-from ytaudio.collect import clip_path, collect, visiting_order
+from ytaudio.collect import collect
 from ytaudio.ledger import Settings, open_ledger, read_ledger
 from ytaudio.manners import Manners
 from ytaudio.media import Failure, Reason
 from ytaudio.testing import MediaSite, make_videos
+from ytaudio.turns import visiting_order
+from ytaudio.visits import clip_path
 
 CATEGORIES = ("food", "travel")
 SETTINGS = Settings(clips_per_video=2, clip_seconds=2.0, seed=0)

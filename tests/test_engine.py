@@ -11,7 +11,7 @@ from object_store import Objects
 
 from ytaudio.assemble import assemble
 from ytaudio.catalog import Catalog, Video
-from ytaudio.collect import collect, visiting_order
+from ytaudio.collect import collect
 from ytaudio.engine import LAUNCHING, CollectShare, Job, Machines, collect_on
 from ytaudio.errors import UserError
 from ytaudio.launches import BUSY, alone, read_ended, task_place, tasks_in
@@ -23,6 +23,7 @@ from ytaudio.schedulers import TaskStopped
 from ytaudio.shares import deal, merge, new_launch, still_needed
 from ytaudio.splits import protocol_named
 from ytaudio.testing import MediaSite, make_videos
+from ytaudio.turns import visiting_order
 
 SETTINGS = Settings(clips_per_video=1, clip_seconds=2.0, seed=0)
 CATEGORIES, LIMIT = ("food", "travel"), 4

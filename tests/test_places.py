@@ -7,7 +7,7 @@ from object_store import Objects
 
 from ytaudio.errors import UserError
 from ytaudio.ledger import LEDGER, ClipRecord, Outcome, Settings, open_ledger, read_ledger
-from ytaudio.places import PARTS, Mirror, Place, read_outcomes, read_parts, write_whole
+from ytaudio.places import PARTS, Mirror, Place, read_outcomes, read_parts
 from ytaudio.visits import clip_path
 
 SETTINGS = Settings(clips_per_video=1, clip_seconds=2.0, seed=0)
@@ -66,14 +66,6 @@ def test_the_store_of_these_tests_cannot_append_or_rename(store):
         fs.open("objects://bucket/a", "ab")
     with pytest.raises(NotImplementedError):
         fs.mv("objects://bucket/a", "objects://bucket/b")
-
-
-def test_a_file_is_there_whole_or_not_at_all(tmp_path):
-    write_whole(tmp_path / "a" / "b", b"one")
-    (tmp_path / "a" / "c").mkdir()
-    with pytest.raises(OSError, match="c"):
-        write_whole(tmp_path / "a" / "c", b"two")
-    assert sorted(p.name for p in (tmp_path / "a").iterdir()) == ["b", "c"]
 
 
 def test_a_mirror_sends_clips_before_the_lines_that_speak_of_them(store, tmp_path):

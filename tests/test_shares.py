@@ -5,7 +5,7 @@ from object_store import Objects
 
 from ytaudio.catalog import Video
 from ytaudio.clips import Window
-from ytaudio.collect import collect, visiting_order
+from ytaudio.collect import collect
 from ytaudio.errors import UserError
 from ytaudio.launches import task_place, tasks_in
 from ytaudio.ledger import LEDGER, Outcome, Settings, open_ledger
@@ -13,6 +13,7 @@ from ytaudio.media import VERSION, Failure, Reason
 from ytaudio.places import PARTS, Place
 from ytaudio.shares import SHARE, deal, merge, new_launch, read_share, still_needed, worth
 from ytaudio.testing import MediaSite, make_videos
+from ytaudio.turns import visiting_order
 from ytaudio.visits import clip_path
 
 SETTINGS = Settings(clips_per_video=2, clip_seconds=2.0, seed=0)

@@ -12,9 +12,10 @@ from typing import Any
 
 from ytaudio.catalog import Catalog, Video
 from ytaudio.clips import SAMPLING_RATE
+from ytaudio.durable import sync
 from ytaudio.errors import UserError
 from ytaudio.fingerprints import Pair, near_duplicates
-from ytaudio.ledger import Outcome, Settings, sync_folder
+from ytaudio.ledger import Outcome, Settings
 from ytaudio.parquet import write_split
 from ytaudio.splits import Protocol, Subject, join, lost, shortfalls, split_by_group
 from ytaudio.turns import visiting_order
@@ -197,7 +198,7 @@ def _publish(folder: Path, report: BuildReport) -> None:
     unfinished = folder / f"{DATASET}.part"
     (unfinished / REPORT).write_text(json.dumps(asdict(report), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     for path in [*unfinished.rglob("*"), unfinished]:
-        sync_folder(path)
+        sync(path)
     replaced = folder / f"{DATASET}.old"
     shutil.rmtree(replaced, ignore_errors=True)
     if (folder / DATASET).exists():

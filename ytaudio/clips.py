@@ -20,16 +20,6 @@ class Window:
     seconds: float  # length
 
 
-@dataclass(frozen=True, slots=True)
-class Clip:
-    """One window of a video, heard."""
-
-    video_id: str
-    index: int  # of the video's windows, from 0
-    window: Window
-    waveform: np.ndarray  # float32 (samples,) at 16 kHz, mono
-
-
 def spread_windows(duration_s: float, count: int, seconds: float) -> list[Window]:
     """Up to `count` windows of `seconds` spread evenly over a video, each centred in its equal share.
 

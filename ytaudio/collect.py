@@ -16,8 +16,6 @@ from ytaudio.media import Failure, Media, Reason
 from ytaudio.turns import Turn, furthest_behind, visiting_order
 from ytaudio.visits import Locate, clip_path, remove_unfinished, visit
 
-__all__ = ["Collected", "Progress", "collect", "visiting_order"]
-
 
 @dataclass
 class Progress:
@@ -217,7 +215,7 @@ def _network(outcome: Outcome) -> bool:
 def _settled(video: Video, ledger: Ledger, retry: Collection[Reason]) -> Outcome | None:
     """The outcome that a rerun leaves alone; None if the video is to be visited."""
     outcome = ledger.outcomes.get(video.id)
-    if outcome is None or not outcome.settled or (outcome.failure and outcome.failure.reason in retry):
+    if outcome is None or not outcome.stands(retry):
         return None
     here = (clip_path(ledger.path.parent, video.id, clip.index).is_file() for clip in outcome.clips)
     return outcome if all(here) else None

@@ -4,12 +4,13 @@ import fcntl
 import gc
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ytaudio.durable import sync
 from ytaudio.errors import UserError
 from ytaudio.media import VERSION, Failure, Reason
 
@@ -71,6 +72,10 @@ class Outcome:
             return self.read_with == VERSION
         return self.failure.reason.kind == "permanent"
 
+    def stands(self, retry: Collection[Reason]) -> bool:
+        """Whether a rerun leaves it alone that tries these reasons again although they are settled."""
+        return self.settled and (self.failure is None or self.failure.reason not in retry)
+
     def to_json(self) -> str:
         """One line of JSON, without its line break."""
         record: dict[str, Any] = asdict(self)
@@ -87,15 +92,6 @@ class Outcome:
         return cls(**{**record, "clips": made, "failure": failure})
 
 
-def sync_folder(folder: Path) -> None:
-    """Have a folder's names on disk too, not only what its files hold."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 class Ledger:
     """The append-only record of a build: its settings first, then one outcome a line, each on disk before it counts."""
 
@@ -108,7 +104,7 @@ class Ledger:
         self._file.truncate(kept)
         if found is None:
             self._write(json.dumps({"settings": asdict(settings)}))
-            sync_folder(folder)
+            sync(folder)
 
     def append(self, outcome: Outcome) -> None:
         """Write one outcome; it is on disk when this returns."""

@@ -1,7 +1,6 @@
 """A folder on any file system that fsspec knows, and a mirror of a task's disk to it, without append and rename."""
 
 import json
-import os
 import secrets
 import threading
 from collections.abc import Iterable
@@ -14,36 +13,14 @@ from typing import Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from ytaudio.durable import write_whole
 from ytaudio.errors import UserError
 from ytaudio.ledger import LEDGER, Outcome, Settings, read_ledger
-from ytaudio.visits import CLIPS
+from ytaudio.visits import clip_name
 
 PARTS = "ledger"  # beside LEDGER, where it cannot be appended to: its lines in whole objects
 EVERY_S = 30.0  # seconds between two mirrors: what a killed machine may lose
 AT_ONCE = 8  # objects on their way
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """A file that is there whole or not at all: a temporary name, fsync, rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with unfinished.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.rename(path)
-    finally:
-        unfinished.unlink(missing_ok=True)  # there only if the disk was full
-
-
-def sync_folder(folder: Path) -> None:
-    """Have a folder's names on disk too, not only what its files hold."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,5 +197,5 @@ class Mirror:
 
 
 def _clips(outcomes: Iterable[Outcome]) -> list[str]:
-    """The names of their clips' objects, as clip_path has them."""
-    return [f"{CLIPS}/{outcome.video_id}/{clip.index}.flac" for outcome in outcomes for clip in outcome.clips]
+    """The names of their clips' objects."""
+    return [clip_name(outcome.video_id, clip.index) for outcome in outcomes for clip in outcome.clips]

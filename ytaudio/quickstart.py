@@ -13,12 +13,12 @@ import soundfile
 
 from ytaudio.catalog import Video
 from ytaudio.clips import SAMPLING_RATE, resample
-from ytaudio.collect import visiting_order
 from ytaudio.errors import UserError, writing_to
 from ytaudio.ledger import Settings
 from ytaudio.localhub import LocalHub, LocalHubError
 from ytaudio.testing import MediaSite, SiteVideo, make_videos, write_catalog
 from ytaudio.testing.sounds import RATE, render
+from ytaudio.turns import visiting_order
 
 HERE = Path(__file__).parent
 MARK = ".ytaudio-quickstart"

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -14,13 +13,14 @@ from pathlib import Path
 
 from ytaudio.catalog import Video
 from ytaudio.clips import Window
+from ytaudio.durable import write_synced
 from ytaudio.errors import UserError
 from ytaudio.launches import LAUNCHES, task_place, tasks_in
 from ytaudio.ledger import Ledger, Outcome, Settings
 from ytaudio.media import Reason
-from ytaudio.places import AT_ONCE, Place, read_outcomes, sync_folder
+from ytaudio.places import AT_ONCE, Place, read_outcomes
 from ytaudio.turns import visiting_order
-from ytaudio.visits import clip_path
+from ytaudio.visits import clip_name, clip_path, put_in_place, unfinished
 
 SHARE = "videos.jsonl"  # of a task
 _FIELDS = tuple(field.name for field in fields(Video))
@@ -71,7 +71,7 @@ def still_needed(
             if good == per_category:
                 break
             outcome = known.get(video.id)
-            if outcome and outcome.settled and not (outcome.failure and outcome.failure.reason in retry):
+            if outcome and outcome.stands(retry):
                 good += bool(outcome.clips)
             elif video.id not in tried:
                 missing.append(video)
@@ -186,21 +186,12 @@ def _bring(task: Place, folder: Path, outcome: Outcome) -> bool:
     if not outcome.clips:
         return True
     final = clip_path(folder, outcome.video_id, 0).parent
-    part = final.with_name(f"{final.name}.part")  # which the next visit or collect takes away if we are killed
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
+    with unfinished(final) as part:
         for clip in outcome.clips:
-            if not _fetch(
-                task, f"clips/{outcome.video_id}/{clip.index}.flac", part / f"{clip.index}.flac", clip.sha256
-            ):
+            name = clip_name(outcome.video_id, clip.index)
+            if not _fetch(task, name, part / f"{clip.index}.flac", clip.sha256):
                 return False
-        shutil.rmtree(final, ignore_errors=True)  # of a merge that was killed, or of an outcome worth less
-        sync_folder(part)
-        part.rename(final)
-        sync_folder(final.parent)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        put_in_place(part, final)
     return True
 
 
@@ -214,8 +205,5 @@ def _fetch(task: Place, name: str, target: Path, sha256: str) -> bool:
             return True
         except OSError:
             pass  # another file system, or one without links: copied
-    with target.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    write_synced(target, content)
     return True

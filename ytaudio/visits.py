@@ -1,7 +1,6 @@
 """One video to its clip files: its windows are read, silent ones moved, and what goes wrong is a value."""
 
 import hashlib
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,8 +13,9 @@ import numpy as np
 from ytaudio import clips, media
 from ytaudio.catalog import Video
 from ytaudio.clips import Window, other_windows, spread_windows
+from ytaudio.durable import sync, write_synced
 from ytaudio.fingerprints import fingerprint
-from ytaudio.ledger import ClipRecord, Outcome, Settings, sync_folder
+from ytaudio.ledger import ClipRecord, Outcome, Settings
 from ytaudio.media import Failure, Media, Reason
 
 Locate = Callable[[Video], Media | Failure]
@@ -24,9 +24,14 @@ CLIPS = "clips"
 _PART = ".part"
 
 
+def clip_name(video_id: str, index: int) -> str:
+    """The name of a clip's FLAC file in a folder collected into, or at the place of a task."""
+    return f"{CLIPS}/{video_id}/{index}.flac"
+
+
 def clip_path(folder: str | Path, video_id: str, index: int) -> Path:
     """Where a clip's FLAC file lies."""
-    return Path(folder) / CLIPS / video_id / f"{index}.flac"
+    return Path(folder) / clip_name(video_id, index)
 
 
 def remove_unfinished(folder: Path) -> None:
@@ -63,22 +68,22 @@ def _read(found: Media, blank: Outcome, folder: Path, settings: Settings, window
     if isinstance(opened, Failure):
         return replace(heard, failure=opened)
     final = clip_path(folder, found.video_id, 0).parent
-    with opened as reader, _unfinished(final) as part:
+    with opened as reader, unfinished(final) as part:
         length_s = min(found.duration_s, reader.duration_s or found.duration_s)  # sites round up, and err
         made = _hear(reader, length_s, settings, windows, part)
         heard = replace(heard, duration_s=length_s, bytes_read=heard.bytes_read + reader.bytes_read)
         if isinstance(made, Failure):
             return replace(heard, failure=replace(made, video_id=found.video_id))
-        sync_folder(part)
-        shutil.rmtree(final, ignore_errors=True)  # of an earlier visit, whose outcome does not count
-        part.rename(final)
-        sync_folder(final.parent)
+        put_in_place(part, final)
     return replace(heard, clips=made)
 
 
 @contextmanager
-def _unfinished(final: Path) -> Iterator[Path]:
-    """A folder for clip files until all of them are there; gone at the end unless it was renamed."""
+def unfinished(final: Path) -> Iterator[Path]:
+    """A folder for clip files until all of them are there; gone at the end unless it was put in place.
+
+    A kill leaves it behind, for the next visit or `remove_unfinished` to take away.
+    """
     part = final.with_name(final.name + _PART)
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
@@ -86,6 +91,14 @@ def _unfinished(final: Path) -> Iterator[Path]:
         yield part
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def put_in_place(part: Path, final: Path) -> None:
+    """Give the clip files of a video their folder, instead of any whose outcome does not count; durable at the end."""
+    sync(part)
+    shutil.rmtree(final, ignore_errors=True)
+    part.rename(final)
+    sync(final.parent)
 
 
 def _hear(
@@ -114,10 +127,7 @@ def _hear(
 
 def _write(part: Path, index: int, window: Window, waveform: np.ndarray) -> ClipRecord:
     flac = clips.encode(waveform)
-    with (part / f"{index}.flac").open("wb") as file:
-        file.write(flac)
-        file.flush()
-        os.fsync(file.fileno())
+    write_synced(part / f"{index}.flac", flac)
     return ClipRecord(
         index=index,
         start_s=window.start_s,
