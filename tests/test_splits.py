@@ -3,7 +3,7 @@ import random
 from collections import Counter, defaultdict
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ytaudio.errors import UserError
@@ -161,6 +161,44 @@ def test_shares_are_nearly_always_the_best_that_the_channels_allow():
         best += ours == optimum
         more += ours - optimum
     assert best >= 36 and more <= 40  # of 40; a video on the wrong side counts twice
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=4), min_size=1, max_size=6), st.integers(0, 5))
+@example([["a", "c"], ["c"], ["b", "c", "c"], ["b"]], 1399)
+def test_a_split_lacks_a_class_only_where_no_way_to_place_the_channels_gives_it_one(channels, seed):
+    subjects = [
+        Subject(f"{c}-{n}", label, str(c)) for c, videos in enumerate(channels) for n, label in enumerate(videos)
+    ]
+    targets = PROTOCOLS["default"].targets(Counter(subject.label for subject in subjects))
+    wanted = {(split, label) for split, counts in targets.items() for label, count in counts.items() if count}
+
+    def lacks(sides):
+        missing = wanted - {(side, label) for side, videos in zip(sides, channels, strict=True) for label in videos}
+        return sum(1 + (split == "train") for split, _ in missing)
+
+    placed = split_by_group(subjects, PROTOCOLS["default"], seed)
+    ours = [placed[f"{channel}-0"] for channel in range(len(channels))]
+    assert lacks(ours) == min(lacks(way) for way in itertools.product(targets, repeat=len(channels)))
+    sentences = " ".join(shortfalls(subjects, placed, PROTOCOLS["default"]))
+    for split, label in wanted - set(per_split(subjects, placed)):
+        assert f"{split} has no videos of {label}: " in sentences
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(LABELS), st.integers(0, 30)), min_size=2, max_size=80),
+    st.lists(st.tuples(st.integers(0, 79), st.integers(0, 79)), max_size=30),
+)
+def test_no_two_videos_of_one_sound_and_no_channel_are_on_two_sides(videos, alike):
+    channels = {str(n): f"channel {channel}" for n, (_, channel) in enumerate(videos)}
+    pairs = [(str(a), str(b)) for a, b in alike if a != b and max(a, b) < len(videos)]
+    groups = join(channels, pairs)
+    subjects = [Subject(str(n), label, groups[str(n)]) for n, (label, _) in enumerate(videos)]
+    placed = split_by_group(subjects, PROTOCOLS["default"], 0)
+    assert all(placed[a] == placed[b] for a, b in pairs)
+    by_channel = [Subject(s.video_id, s.label, channels[s.video_id]) for s in subjects]
+    assert all(len(found) == 1 for found in sides(by_channel, placed).values())
 
 
 def test_videos_that_share_a_sound_are_one_group_however_they_are_chained():

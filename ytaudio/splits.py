@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ytaudio.errors import UserError
 from ytaudio.exchange import exchange
 
+_BEGINNINGS, _FEW = 16, 200  # random ones that are tried where a class is missing, of at most so many groups
 TOLERANCE = 0.05  # of a class's videos: how far a split's share may be off before the report says so
 
 
@@ -102,21 +103,38 @@ def split_by_group(subjects: Sequence[Subject], protocol: Protocol, seed: int) -
 
     Shares are met greedily, as by scikit-learn's StratifiedGroupKFold: groups from the largest to the smallest, ties in
     an order fixed by the seed, each to the split it overfills least and, among those, the one that has most of its
-    share to go; then groups that are better exchanged are. Time is linear in the videos. Exact counts are met by sums
-    of group sizes, where those can be had.
+    share to go; then groups that are better exchanged are. Where a split still lacks a class, and channels are few, the
+    exchanges are tried from other beginnings. Time is linear in the videos. Exact counts are met by sums of group
+    sizes, where those can be had.
     """
     members: dict[str, list[Subject]] = defaultdict(list)
     for subject in sorted(subjects, key=lambda s: s.video_id):
         members[subject.group].append(subject)
     groups = sorted(members)
-    random.Random(seed).shuffle(groups)
+    rng = random.Random(seed)
+    rng.shuffle(groups)
     targets = protocol.targets(Counter(subject.label for subject in subjects))
     sides = _greedy(members, groups, targets)
     if protocol.counts:
         ways = (_by_sums(members, groups, targets), sides)
         return max((_within(members, side, targets) for side in ways), key=len)
     exchange(members, sides, targets)
+    for _ in range(_BEGINNINGS if len(groups) <= _FEW else 0):
+        if not _empty(members, sides, targets):
+            break
+        other = {group: rng.choice(list(targets)) for group in groups}
+        exchange(members, other, targets)
+        sides = min(sides, other, key=lambda side: _empty(members, side, targets))
     return {subject.video_id: split for group, split in sides.items() for subject in members[group]}
+
+
+def _empty(
+    members: Mapping[str, list[Subject]], sides: Mapping[str, str], targets: Mapping[str, Mapping[str, int]]
+) -> int:
+    """How many times a split lacks a class that it should have; of all splits, training is the last that may."""
+    filled = {(split, subject.label) for group, split in sides.items() for subject in members[group]}
+    wanted = {(split, label) for split, counts in targets.items() for label, count in counts.items() if count}
+    return sum(1 + (split == "train") for split, _ in wanted - filled)
 
 
 def _within(
