@@ -1,4 +1,16 @@
-"""The only room that knows yt-dlp and PyAV: a video to its stream, a window of the stream to a waveform."""
+"""The only room that knows yt-dlp and PyAV: a video to its stream, a window of the stream to a waveform.
+
+From what others stand on to what stands on them:
+
+- what is told: `kinds` (Media, Failure, Reason), `pieces` (segments of a stream), `failures` (an error to its reason);
+- the outside: `access` (cookies, proxy), `patience` (how long pages may take), `reach` (is the network there);
+- bytes: `ranges` (a remote file), `fetching` (whole resources), each under a cap, `processor` (who decodes meanwhile);
+- places in a file: `fragments` and `landmarks` (MP4, Matroska), `mp3` and `blocks` (MP3, AC-3 and WAV, by counting);
+- pieces of a stream: `playlists` (HLS, DASH to segments), `packed` (sound without a container);
+- sound: `sound` (packets to a waveform), `reader` (what every reader gives), and the readers: `files` (a file with an
+  index or a bit rate), `unindexed` (a file with landmarks alone), `segments` (a stream in pieces);
+- the doors: `opening` (a stream to its reader), `locating` (a video to its stream).
+"""
 
 from .access import VERSION, Access
 from .failures import classify

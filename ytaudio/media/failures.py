@@ -11,6 +11,7 @@ import urllib3
 from yt_dlp.networking.exceptions import HTTPError, RequestError, TransportError
 from yt_dlp.utils import DownloadError, ExtractorError, GeoRestrictedError, UnsupportedError
 
+from .challenges import ChallengeError
 from .kinds import Failure, Reason, plain_text
 
 _LONGEST_RETRY_AFTER_S = 86_400.0  # a day; what asks for more is a mistake
@@ -19,13 +20,14 @@ _OF_THE_NETWORK = (
     *(http.client.HTTPException, urllib3.exceptions.HTTPError),
 )
 _WITH_A_SENTENCE = (DownloadError, ExtractorError, RequestError)  # that says all a reader needs
+_BOT_CHECK = r"not a bot|captcha challenge"
 # What sites say, in the order of asking: "Private video. Sign in ..." stands before any other "Sign in", and walls and
 # what may come back before "Video unavailable", with which YouTube begins many of them. YouTube's own kinds have no
 # class in yt-dlp: these are its player's sentences.
 _SENTENCES: tuple[tuple[Reason, str], ...] = (
     (Reason.BAD_LINK, r"incomplete youtube id|is not a valid url"),
     (Reason.PRIVATE, r"private video|video is private|only available for registered users"),
-    (Reason.BOT_CHECK, r"not a bot|captcha challenge"),
+    (Reason.BOT_CHECK, _BOT_CHECK),
     (Reason.RATE_LIMITED, r"try again later|rate-limited|http error 429|ip is likely being blocked"),
     (
         Reason.MEMBERS_ONLY,
@@ -75,7 +77,12 @@ def classify(error: BaseException) -> Reason:
 
 
 def _reason(chain: list[BaseException]) -> Reason:
+    said = " ".join(_sentence(each) for each in chain).replace("’", "'").casefold()
     for each in chain:
+        if isinstance(each, ChallengeError):
+            return Reason.BOT_CHECK
+        if isinstance(each, HTTPError) and each.status in (401, 403) and re.search(_BOT_CHECK, said):
+            return Reason.BOT_CHECK  # a refusal that says why
         if isinstance(each, HTTPError) and (reason := of_status(each.status)) is not Reason.UNKNOWN:
             return reason
         if isinstance(each, GeoRestrictedError):
@@ -84,7 +91,6 @@ def _reason(chain: list[BaseException]) -> Reason:
             return Reason.UNSUPPORTED
         if isinstance(each, _OF_THE_NETWORK):
             return Reason.NETWORK
-    said = " ".join(_sentence(each) for each in chain).replace("’", "'").casefold()
     for reason, pattern in _SENTENCES:
         if re.search(pattern, said):
             return reason

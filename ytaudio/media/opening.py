@@ -9,14 +9,14 @@ import numpy as np
 from yt_dlp import YoutubeDL
 
 from .access import Access, remembered, youtube_dl
-from .decode import FileReader, failure_of
 from .fetching import Fetcher
+from .files import FileReader
 from .kinds import Failure, Media, Reason
 from .landmarks import find_layout
 from .pieces import Segment
 from .playlists import read_playlist
 from .ranges import RangeFile, StreamError
-from .reader import Reader
+from .reader import Reader, failure_of
 from .segments import SegmentReader
 from .sound import WindowLike
 from .unindexed import UnindexedReader

@@ -1,4 +1,4 @@
-"""A YoutubeDL that stops reading pages when the time for finding one video is over, on the thread that reads them."""
+"""A YoutubeDL with limits: pages end with the time for finding one video, and a wall in a page's dress is an error."""
 
 import threading
 import time
@@ -7,11 +7,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from yt_dlp import YoutubeDL
-from yt_dlp.networking import Response
-from yt_dlp.networking.exceptions import TransportError
+from yt_dlp.networking import Request, Response
+from yt_dlp.networking.exceptions import HTTPError, TransportError
+
+from .challenges import BEGINNING_BYTES, REFUSALS, ChallengeError, asked_for_a_person, sent_elsewhere
 
 _thread = threading.local()
 _PIECE_BYTES = 1 << 20  # asked for at once where a page is read whole
+_LOOK_S = 5.0  # for the beginning of a page that came in the place of what was asked for
 
 
 @contextmanager
@@ -28,33 +31,96 @@ def within(seconds: float) -> Iterator[None]:
         _thread.deadline = None
 
 
-def _check() -> None:
-    deadline = getattr(_thread, "deadline", None)
+def _deadline() -> float | None:
+    return getattr(_thread, "deadline", None)
+
+
+def _check(deadline: float | None) -> None:
     if deadline is not None and time.monotonic() > deadline:
-        raise TransportError(f"the site's pages took longer than {_thread.seconds:g} s together")
+        raise TransportError(f"the site's pages took longer than {getattr(_thread, 'seconds', _LOOK_S):g} s together")
 
 
 class PatientDL(YoutubeDL):
-    """A YoutubeDL whose requests and answers know of the deadline."""
+    """A YoutubeDL whose requests and answers know of the deadline, and of pages that ask for a person."""
 
     def urlopen(self, req: Any) -> Response:
         """As YoutubeDL's.
 
         Raises:
             TransportError: the time is over, before the request or, out of a read, before the end of its answer.
+            ChallengeError: the site wants to see a person first.
         """
-        _check()
-        response = super().urlopen(req)
-        if getattr(_thread, "deadline", None) is not None and hasattr(response.fp, "read1"):
-            response.fp = _Timely(response.fp)
+        deadline = _deadline()
+        _check(deadline)
+        request = Request(req) if isinstance(req, str) else req
+        asked = request.url
+        try:
+            response = super().urlopen(request)
+        except HTTPError as error:
+            _make_timely(error.response, deadline)
+            if error.status in REFUSALS:
+                _refuse_challenge(asked, request, error.response)
+            raise
+        _make_timely(response, deadline)
+        # outside of the search for a video it is sound that was asked for, so that a page is looked at
+        _refuse_challenge(asked, request if deadline is None else None, response)
         return response
+
+
+def _make_timely(response: Response, deadline: float | None) -> None:
+    if deadline is not None and hasattr(response.fp, "read1"):
+        response.fp = _Timely(response.fp, deadline)
+
+
+def _refuse_challenge(asked: str, request: Any, response: Response) -> None:
+    """Raise a ChallengeError for the wall that an answer is; its body is looked at if the request is given."""
+    said = sent_elsewhere(asked, response.url or asked)
+    page = "html" in response.headers.get("Content-Type", "").casefold()
+    if not said and request is not None and request.method != "HEAD" and page:
+        said = asked_for_a_person(_beginning(response))
+    if said:
+        response.close()
+        raise ChallengeError(said)
+
+
+def _beginning(response: Response) -> bytes:
+    """The first bytes of an answer, which can be read again."""
+    stream = response.fp
+    if hasattr(stream, "read1"):
+        response.fp = _Timely(stream, time.monotonic() + _LOOK_S)
+    try:
+        head = response.read(BEGINNING_BYTES)
+    except TransportError:
+        head = b""  # what it says does not come in time
+    response.fp = _Again(head, stream)
+    return head
+
+
+class _Again:
+    """A stream whose first bytes have been read already, and are given once more."""
+
+    def __init__(self, head: bytes, stream: Any) -> None:
+        self._head, self._stream = head, stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def read(self, amt: int | None = None, **more: Any) -> bytes:
+        """Up to `amt` bytes; all there are without it."""
+        if amt is None:
+            head, self._head = self._head, b""
+            return head + bytes(self._stream.read(**more))
+        head, self._head = self._head[:amt], self._head[amt:]
+        return head or bytes(self._stream.read(amt, **more))
+
+    read1 = read
 
 
 class _Timely:
     """The stream of an answer, which looks at the clock between the pieces that arrive."""
 
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
+    def __init__(self, stream: Any, deadline: float) -> None:
+        self._stream, self._deadline = stream, deadline
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -63,7 +129,7 @@ class _Timely:
         """Up to `amt` bytes, or all there are; read1 returns with what has come, where read would wait for the rest."""
         data = bytearray()
         while amt is None or len(data) < amt:
-            _check()
+            _check(self._deadline)
             piece = self._stream.read1(_PIECE_BYTES if amt is None else amt - len(data), **more)
             if not piece:
                 break

@@ -16,16 +16,8 @@ _MOST_LINES = 10 * MOST_SEGMENTS
 _MOST_KEYS = 5_000  # the library compares each with all others: 3 s for so many
 # the tags that matter here; the library gives up on a playlist for a bad value in any that it reads
 _TAGS = (
-    *(
-        "#EXTINF",
-        "#EXT-X-BYTERANGE",
-        "#EXT-X-DISCONTINUITY",
-        "#EXT-X-ENDLIST",
-        "#EXT-X-GAP",
-        "#EXT-X-KEY",
-        "#EXT-X-MAP",
-    ),
-    *("#EXT-X-MEDIA", "#EXT-X-PLAYLIST-TYPE", "#EXT-X-I-FRAMES-ONLY", "#EXT-X-STREAM-INF"),
+    *("#EXTINF", "#EXT-X-BYTERANGE", "#EXT-X-DISCONTINUITY", "#EXT-X-ENDLIST", "#EXT-X-GAP", "#EXT-X-KEY"),
+    *("#EXT-X-MAP", "#EXT-X-MEDIA", "#EXT-X-PLAYLIST-TYPE", "#EXT-X-I-FRAMES-ONLY", "#EXT-X-STREAM-INF"),
 )
 _NOT_FOR_US = ("#EXT-X-DISCONTINUITY-SEQUENCE",)
 _IDENTITY = (None, "", "identity")  # the form of a key that is 16 bytes behind a URL

@@ -14,6 +14,7 @@ from yt_dlp.networking import Request, Response
 from yt_dlp.networking.exceptions import HTTPError, RequestError, TransportError
 
 from .access import Access
+from .challenges import ChallengeError
 from .failures import explain, retry_after_s
 from .kinds import Reason
 from .processor import waiting
@@ -140,6 +141,8 @@ class RangeFile:
     def _check(self, response: Response, start: int, stop: int) -> int:
         """How many bytes a right answer brings; a wrong one is refused before its body is read."""
         if response.status != 206:
+            if "html" in response.headers.get("Content-Type", "").casefold():  # of the site, or of the network's owner
+                raise StreamError(Reason.SERVER_ERROR, f"the server answered a range with a page: {response.url}")
             detail = f"the server answered a range with {response.status}: it gives whole files only"
             raise StreamError(Reason.UNSUPPORTED, detail)
         content_range = response.headers.get("Content-Range", "")
@@ -191,6 +194,8 @@ def as_stream_errors() -> Iterator[None]:
         raise _of_status(error) from None
     except (TransportError, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
         raise StreamError(Reason.NETWORK, explain(error), passing=True) from None
+    except ChallengeError as error:
+        raise StreamError(Reason.BOT_CHECK, explain(error)) from None
     except RequestError as error:
         raise StreamError(Reason.UNSUPPORTED, explain(error)) from None
 

@@ -9,6 +9,7 @@ from yt_dlp.networking.exceptions import HTTPError, RequestError
 from yt_dlp.utils.networking import select_proxy
 
 from .access import Access, youtube_dl
+from .challenges import ChallengeError
 
 _PATIENCE_S = 5.0  # of one connection, and again of its answer
 _MOST_ASKED = 3  # origins
@@ -44,6 +45,8 @@ def _answers(ydl: YoutubeDL, origin: str) -> bool:
     except HTTPError as error:
         error.close()
         return not (error.status in _OF_THE_PROXY and select_proxy(origin, ydl.proxies))
+    except ChallengeError:  # somebody is there, and puts up a wall
+        return True
     except (RequestError, OSError):  # no connection, no answer in time, no TLS, a proxy that is away
         return False
     return True

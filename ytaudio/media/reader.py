@@ -2,12 +2,14 @@
 
 from abc import ABC, abstractmethod
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 import numpy as np
 
-from .kinds import Failure
-from .sound import WindowLike
+from .failures import explain
+from .kinds import Failure, Media, Reason
+from .ranges import RangeFile, StreamError
+from .sound import Sound, WindowLike
 
 
 class Reader(ABC):
@@ -44,3 +46,37 @@ class Reader(ABC):
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+class OneFile(Reader):
+    """What the readers of one file share, be it read by ranges or on this machine."""
+
+    _sound: Sound
+
+    def __init__(self, media: Media, source: RangeFile | BinaryIO) -> None:
+        self._media, self._source = media, source
+        self._ranges = source if isinstance(source, RangeFile) else None
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes of bodies fetched so far; 0 for a local file."""
+        return self._ranges.bytes_read if self._ranges else 0
+
+    @property
+    def requests(self) -> int:
+        """Requests made so far; 0 for a local file."""
+        return self._ranges.requests if self._ranges else 0
+
+    def close(self) -> None:
+        """Let go of the decoder and the file."""
+        self._sound.close()
+        if not isinstance(self._source, RangeFile):
+            self._source.close()
+
+
+def failure_of(media: Media, error: Exception, ranges: RangeFile | None = None) -> Failure:
+    """An error while reading as a value; what ended the file's reading goes before what FFmpeg made of it."""
+    error = ranges.failure if ranges and ranges.failure else error
+    if isinstance(error, StreamError):
+        return Failure(media.video_id, error.reason, error.detail, error.retry_after_s)
+    return Failure(media.video_id, Reason.UNSUPPORTED, explain(error))

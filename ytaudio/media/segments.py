@@ -14,13 +14,12 @@ from itertools import groupby, pairwise
 import av
 import numpy as np
 
-from .decode import failure_of
 from .fetching import TOO_MUCH, Fetcher
 from .kinds import Failure, Media, Reason
 from .packed import strip_tags
 from .pieces import Part, Segment, at, slack_s
 from .ranges import CAP_BYTES, LONGEST_BYTES, StreamError
-from .reader import Reader
+from .reader import Reader, failure_of
 from .sound import SAMPLING_RATE, WARM_UP_S, AudioPacket, Sound, WindowLike, cut, span_of
 
 _PERIOD_S = 2**33 / 90_000  # after which the clock of MPEG-TS begins anew: 26.5 h

@@ -8,11 +8,10 @@ from typing import BinaryIO
 import av
 import numpy as np
 
-from .decode import failure_of
 from .kinds import Failure, Media, Reason
 from .landmarks import Landmark, Layout
 from .ranges import TOP_UP_BYTES, RangeFile, StreamError, take
-from .reader import Reader
+from .reader import OneFile, failure_of
 from .sound import WARM_UP_S, Sound, WindowLike, cut, span_of
 
 _LOOK_BYTES = 32 << 10  # read at a place to see what time it is
@@ -22,12 +21,12 @@ _CLOSE_BYTES = 96 << 10  # from a landmark to where its time should be: read rat
 _INTERLEAVED_S = 1.0  # sound may be stored that much before the pictures of its time
 
 
-class UnindexedReader(Reader):
+class UnindexedReader(OneFile):
     """Windows of a file with landmarks and no index, read by ranges or on this machine."""
 
     def __init__(self, media: Media, source: RangeFile | BinaryIO, layout: Layout) -> None:
-        self._media, self._source, self._layout = media, source, layout
-        self._ranges = source if isinstance(source, RangeFile) else None
+        super().__init__(media, source)
+        self._layout = layout
         self._sound = self._view(layout.begin)
         self._clocks = {s.id: float(s.time_base) for s in self._sound.container.streams if s.time_base}
         self._lead_s = _INTERLEAVED_S if len(self._clocks) > 1 else 0.0
@@ -40,16 +39,6 @@ class UnindexedReader(Reader):
         except BaseException:
             self.close()
             raise
-
-    @property
-    def bytes_read(self) -> int:
-        """Bytes of bodies fetched so far; 0 for a local file."""
-        return self._ranges.bytes_read if self._ranges else 0
-
-    @property
-    def requests(self) -> int:
-        """Requests made so far; 0 for a local file."""
-        return self._ranges.requests if self._ranges else 0
 
     @property
     def duration_s(self) -> float | None:
@@ -73,12 +62,6 @@ class UnindexedReader(Reader):
         except (StreamError, av.FFmpegError) as error:
             return failure_of(self._media, error, self._ranges)
         return cut(window, *heard)
-
-    def close(self) -> None:
-        """Let go of the decoder and the file."""
-        self._sound.close()
-        if not isinstance(self._source, RangeFile):
-            self._source.close()
 
     def _check(self) -> None:
         if self._ranges and self._ranges.failure:

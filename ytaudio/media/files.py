@@ -7,28 +7,24 @@ import av
 import numpy as np
 
 from .blocks import find_blocks
-from .failures import explain
 from .fragments import Fragments, Index, find_fragments
-from .kinds import Failure, Media, Reason
+from .kinds import Failure, Media
 from .mp3 import COUNTED_BYTES, Pace, find_pace
 from .ranges import RangeFile, StreamError, take
-from .reader import Reader
+from .reader import OneFile, failure_of
 from .sound import WARM_UP_S, AudioPacket, Sound, WindowLike, cut, span_of
 
 _UNMEASURED = ("mp3", "aac")  # formats that, without a table in front, have their length guessed from the bit rate
 _MANY_ENTRIES = 50_000  # an index of every sample; the stream's bit rate plans as well
-
-
 _UNPACKED = (b"WAVE", b"riff", b".snd", b"FORM")  # how WAV, Wave64, AU and AIFF begin, WAV after its size
 _GLANCE = {"analyzeduration": "100000", "probesize": "65536"}  # microseconds, bytes: their headers say all
 
 
-class FileReader(Reader):
-    """Windows of one file, read by ranges or on this machine."""
+class FileReader(OneFile):
+    """Windows of one file by its index, or by its bit rate where it has none."""
 
     def __init__(self, media: Media, source: RangeFile | BinaryIO) -> None:
-        self._media, self._source = media, source
-        self._ranges = source if isinstance(source, RangeFile) else None
+        super().__init__(media, source)
         self._fragments = find_fragments(self._ranges) if self._ranges else Fragments()
         self._pace: Pace | None = None
         self._blocks = find_blocks(source)
@@ -63,16 +59,6 @@ class FileReader(Reader):
         return varying and (not self._ranges or (self._ranges.size or COUNTED_BYTES) <= COUNTED_BYTES)
 
     @property
-    def bytes_read(self) -> int:
-        """Bytes of bodies fetched so far; 0 for a local file."""
-        return self._ranges.bytes_read if self._ranges else 0
-
-    @property
-    def requests(self) -> int:
-        """Requests made so far; 0 for a local file."""
-        return self._ranges.requests if self._ranges else 0
-
-    @property
     def duration_s(self) -> float | None:
         """The length in seconds by the file's header or its last fragment."""
         return self._duration_s
@@ -95,12 +81,6 @@ class FileReader(Reader):
         if self._ranges and self._ranges.failure:
             return failure_of(self._media, self._ranges.failure)
         return cut(window, rate, waveform)
-
-    def close(self) -> None:
-        """Let go of the decoder and the file."""
-        self._sound.close()
-        if not isinstance(self._source, RangeFile):
-            self._source.close()
 
     def _packets(self) -> Iterator[AudioPacket]:
         for packet in self._sound.packets():
@@ -154,11 +134,3 @@ class FileReader(Reader):
             return None
         times = [time_s - self._sound.origin_s for _, time_s in known]
         return Index([*times, max(length_s, times[-1])], [*(place for place, _ in known), size])
-
-
-def failure_of(media: Media, error: Exception, ranges: RangeFile | None = None) -> Failure:
-    """An error while reading as a value; what ended the file's reading goes before what FFmpeg made of it."""
-    error = ranges.failure if ranges and ranges.failure else error
-    if isinstance(error, StreamError):
-        return Failure(media.video_id, error.reason, error.detail, error.retry_after_s)
-    return Failure(media.video_id, Reason.UNSUPPORTED, explain(error))
