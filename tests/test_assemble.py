@@ -175,6 +175,16 @@ def test_videos_that_share_a_sound_are_on_one_side_and_listed_with_their_labels(
     assert json.loads((tmp_path / "dataset" / "report.json").read_text())["duplicates"] == report.duplicates
 
 
+def test_a_class_that_one_sound_melts_into_one_group_is_told_with_the_reason(tmp_path):
+    same = fingerprint(render("food", 1000, "UC1", 160_000))
+    catalog, outcomes = build(tmp_path, channels=20, prints=lambda label, n, index: same if label == "food" else "")
+    report = assemble(tmp_path, catalog, outcomes, SETTINGS, protocol=PROTOCOLS["default"])
+    assert [sentence for sentence in report.missing if "validation" in sentence] == [
+        "validation has no videos of food: 20 were collected, from 20 channels that are kept whole, and shared sounds "
+        "leave 1 of them."
+    ]
+
+
 def test_a_rebuilt_dataset_keeps_its_published_sides(built):
     folder, catalog, outcomes, _ = built
     sides = {video_id: "test" if video_id.endswith("3") else "train" for video_id in outcomes if video_id[-2:] != "00"}

@@ -126,10 +126,11 @@ def place(
         raise UserError(_nothing_collected(outcomes.values()))
     pairs = near_duplicates({o.video_id: [clip.fingerprint for clip in o.clips] for o in chosen})
     if sides is None:
-        groups = join({o.video_id: _group(o) for o in chosen}, [(pair.a, pair.b) for pair in pairs])
+        channels = {o.video_id: _group(o) for o in chosen}
+        groups = join(channels, [(pair.a, pair.b) for pair in pairs])
         subjects = [Subject(o.video_id, o.category, groups[o.video_id]) for o in chosen]
         where = split_by_group(subjects, protocol, settings.seed)
-        missing = shortfalls(subjects, where, protocol, catalog.categories)
+        missing = shortfalls(subjects, where, protocol, catalog.categories, channels)
     else:
         where = {o.video_id: sides[o.video_id] for o in chosen}
         missing = lost(sides, {video.id: video.category for video in catalog.videos}, where)

@@ -217,39 +217,47 @@ def _cost(left: Mapping[str, int], target: Mapping[str, int], counts: Mapping[st
 
 
 def shortfalls(
-    subjects: Sequence[Subject], placed: Mapping[str, str], protocol: Protocol, labels: Sequence[str] = ()
+    subjects: Sequence[Subject],
+    placed: Mapping[str, str],
+    protocol: Protocol,
+    labels: Sequence[str] = (),
+    channels: Mapping[str, str] | None = None,
 ) -> list[str]:
     """A sentence with figures for every class that misses what the protocol asks for.
 
     That is: fewer than exact counts in a split, none in a split, or a share off by more than one video and TOLERANCE of
     the class. `labels` are the catalogue's: a class of which nothing was collected is missed too, and so is one that
-    the protocol is defined for.
+    the protocol is defined for. `channels` are those of the videos, where shared sounds join several in one group.
     """
     available = Counter(dict.fromkeys([*labels, *protocol.categories], 0))
     available.update(subject.label for subject in subjects)
-    groups: dict[str, set[str]] = defaultdict(set)
+    kept: dict[str, set[str]] = defaultdict(set)
+    own: dict[str, set[str]] = defaultdict(set)
     got: Counter[tuple[str, str]] = Counter()
     for subject in subjects:
-        groups[subject.label].add(subject.group)
+        kept[subject.label].add(subject.group)
+        own[subject.label].add(channels[subject.video_id] if channels else subject.group)
         if subject.video_id in placed:
             got[placed[subject.video_id], subject.label] += 1
     targets = protocol.targets(available)
+
+    def why(label: str) -> str:
+        joined = f", and shared sounds leave {len(kept[label])} of them" if len(kept[label]) < len(own[label]) else ""
+        return f"{available[label]} were collected, from {len(own[label])} channels that are kept whole{joined}."
+
     sentences = []
     for split, wanted in targets.items():
         for label, count in sorted(wanted.items()):
             if got[split, label] < (count if protocol.counts else 1):
                 of = f"{got[split, label]} of {count}" if protocol.counts else "no"
-                sentences.append(
-                    f"{split} has {of} videos of {label}: "
-                    f"{available[label]} were collected, from {len(groups[label])} channels that are kept whole."
-                )
+                sentences.append(f"{split} has {of} videos of {label}: {why(label)}")
     for label in () if protocol.counts else sorted(available):
         have, want = [got[split, label] for split in targets], [targets[split][label] for split in targets]
         off = max(abs(had - asked) for had, asked in zip(have, want, strict=True))
         if all(have) and off > max(1, TOLERANCE * available[label]):
             sentences.append(
                 f"{label} has {_listed(have)} videos in {_listed(list(targets))}, where {_listed(want)} were aimed at: "
-                f"{available[label]} were collected, from {len(groups[label])} channels that are kept whole."
+                f"{why(label)}"
             )
     return sentences
 
