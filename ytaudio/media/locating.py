@@ -14,7 +14,7 @@ from .access import Access, remember, youtube_dl
 from .failures import failure_from
 from .kinds import Failure, Media, Reason, plain_text
 from .opening import SEGMENTED, open_media
-from .patience import within
+from .patience import challenge_met, within
 from .pieces import Segment
 from .playlists import read_fragments
 from .ranges import StreamError
@@ -22,6 +22,7 @@ from .ranges import StreamError
 _LIVE = {"is_live": Reason.LIVE, "post_live": Reason.LIVE, "is_upcoming": Reason.UPCOMING}
 _WANTED_KBIT = 64  # a second: Opus at this rate loses nothing that 16 kHz mono keeps
 _PLAYABLE = (None, False, "maybe")  # what yt-dlp says of DRM; a playlist tells more when it is read
+_MAY_BE_A_WALL = (Reason.UNKNOWN, Reason.UNSUPPORTED, Reason.NO_AUDIO, Reason.SERVER_ERROR)
 _LONGEST_WAIT_S = 30  # for a stream that YouTube promises for a moment from now
 
 
@@ -33,7 +34,13 @@ def locate(video: Video, ydl: YoutubeDL | None = None, *, access: Access | None 
     """
     access = access or Access()
     remember(access)
-    ydl = ydl or youtube_dl(access)
+    found = _search(video, ydl or youtube_dl(access), access)
+    if isinstance(found, Failure) and found.reason in _MAY_BE_A_WALL and (said := challenge_met()):
+        return replace(found, reason=Reason.BOT_CHECK, detail=plain_text(f"{said} ({found.detail})"))
+    return found
+
+
+def _search(video: Video, ydl: YoutubeDL, access: Access) -> Media | Failure:
     try:
         with within(access.pages_s):
             info = ydl.extract_info(video.url, download=False)

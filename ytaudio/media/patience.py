@@ -1,14 +1,16 @@
 """A YoutubeDL with limits: pages end with the time for finding one video, and a wall in a page's dress is an error."""
 
+import http.client
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import urllib3
 from yt_dlp import YoutubeDL
 from yt_dlp.networking import Request, Response
-from yt_dlp.networking.exceptions import HTTPError, TransportError
+from yt_dlp.networking.exceptions import HTTPError, RequestError, TransportError
 
 from .challenges import BEGINNING_BYTES, REFUSALS, ChallengeError, asked_for_a_person, sent_elsewhere
 
@@ -24,11 +26,19 @@ def within(seconds: float) -> Iterator[None]:
     A socket's own patience begins anew with every byte, so a server that sends one now and then would hold a thread for
     ever, and every further page has a patience of its own.
     """
-    _thread.deadline, _thread.seconds = time.monotonic() + seconds, seconds
+    _thread.deadline, _thread.seconds, _thread.challenge = time.monotonic() + seconds, seconds, ""
     try:
         yield
     finally:
         _thread.deadline = None
+
+
+def challenge_met() -> str:
+    """What the site said when, in the last search on this thread, it asked for a person; "" if it did not.
+
+    An extractor may do without that page, so it is for whoever searches to judge.
+    """
+    return getattr(_thread, "challenge", "")
 
 
 def _deadline() -> float | None:
@@ -48,22 +58,20 @@ class PatientDL(YoutubeDL):
 
         Raises:
             TransportError: the time is over, before the request or, out of a read, before the end of its answer.
-            ChallengeError: the site wants to see a person first.
+            ChallengeError: in the place of sound, the site asks for a person.
         """
         deadline = _deadline()
         _check(deadline)
         request = Request(req) if isinstance(req, str) else req
-        asked = request.url
         try:
             response = super().urlopen(request)
         except HTTPError as error:
             _make_timely(error.response, deadline)
-            if error.status in REFUSALS:
-                _refuse_challenge(asked, request, error.response)
+            _look_for_challenge(request, error.response, look=error.status in REFUSALS)
             raise
         _make_timely(response, deadline)
         # outside of the search for a video it is sound that was asked for, so that a page is looked at
-        _refuse_challenge(asked, request if deadline is None else None, response)
+        _look_for_challenge(request, response, look=deadline is None)
         return response
 
 
@@ -72,25 +80,27 @@ def _make_timely(response: Response, deadline: float | None) -> None:
         response.fp = _Timely(response.fp, deadline)
 
 
-def _refuse_challenge(asked: str, request: Any, response: Response) -> None:
-    """Raise a ChallengeError for the wall that an answer is; its body is looked at if the request is given."""
-    said = sent_elsewhere(asked, response.url or asked)
-    page = "html" in response.headers.get("Content-Type", "").casefold()
-    if not said and request is not None and request.method != "HEAD" and page:
+def _look_for_challenge(request: Any, response: Response, *, look: bool) -> None:
+    """Note the wall that an answer is, by its address or, with `look`, its body; where sound was asked for, raise."""
+    if not isinstance(request, Request):  # urllib's, which old extractors use
+        return
+    said = sent_elsewhere(request.url, response.url or request.url)
+    page = hasattr(response.fp, "read1") and "html" in response.headers.get("Content-Type", "").casefold()
+    if not said and look and page and request.method != "HEAD":
         said = asked_for_a_person(_beginning(response))
-    if said:
+    if said and _deadline() is None:
         response.close()
         raise ChallengeError(said)
+    _thread.challenge = said or challenge_met()
 
 
 def _beginning(response: Response) -> bytes:
     """The first bytes of an answer, which can be read again."""
     stream = response.fp
-    if hasattr(stream, "read1"):
-        response.fp = _Timely(stream, time.monotonic() + _LOOK_S)
+    more = {"decode_content": True} if hasattr(stream, "decode_content") else {}  # urllib3 unpacks when it is told to
     try:
-        head = response.read(BEGINNING_BYTES)
-    except TransportError:
+        head = _Timely(stream, time.monotonic() + _LOOK_S).read(BEGINNING_BYTES, **more)
+    except (RequestError, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError):
         head = b""  # what it says does not come in time
     response.fp = _Again(head, stream)
     return head
@@ -104,6 +114,11 @@ class _Again:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing is left of it."""
+        return not self._head and self._stream.closed
 
     def read(self, amt: int | None = None, **more: Any) -> bytes:
         """Up to `amt` bytes; all there are without it."""

@@ -142,7 +142,7 @@ class RangeFile:
         """How many bytes a right answer brings; a wrong one is refused before its body is read."""
         if response.status != 206:
             if "html" in response.headers.get("Content-Type", "").casefold():  # of the site, or of the network's owner
-                raise StreamError(Reason.SERVER_ERROR, f"the server answered a range with a page: {response.url}")
+                raise StreamError(Reason.SERVER_ERROR, "the server answered a range with a page")
             detail = f"the server answered a range with {response.status}: it gives whole files only"
             raise StreamError(Reason.UNSUPPORTED, detail)
         content_range = response.headers.get("Content-Range", "")
