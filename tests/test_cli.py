@@ -8,6 +8,8 @@ import pytest
 from datasets import Audio, load_dataset
 from huggingface_hub import HfApi, get_token
 
+from ytaudio.cli import app
+from ytaudio.errors import mendable
 from ytaudio.testing import MediaSite, make_videos, with_states, write_catalog
 
 CATEGORIES = ("art_music", "food", "history", "travel")
@@ -82,15 +84,24 @@ CSV = "link,title,description,category\n"
         (["hub", "serve", "good.csv"], "good.csv"),
     ],
 )
-def test_bad_input_is_one_sentence_and_exit_code_2(hub, tmp_path, words, sentence):
+def test_bad_input_is_one_sentence_and_exit_code_2(hub, tmp_path, monkeypatch, capsys, words, sentence):
     (tmp_path / "columns.csv").write_text("url,label\na,b\n")
     (tmp_path / "empty.csv").write_text(CSV)
     (tmp_path / "good.csv").write_text(CSV + "abcdefghijk,t,d,food\nabcdefghijl,t,d,gaming\n")
-    done = run(*words, cwd=tmp_path)
-    assert done.returncode == 2, done.stderr
-    assert sentence in done.stderr and "Traceback" not in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended, mendable():  # as main does, without its own end of the process
+        app(words)
+    said = capsys.readouterr().err
+    assert ended.value.code == 2 and sentence in said
+    assert len(said.strip().splitlines()) == 1
     assert not (tmp_path / "out" / "dataset").exists()
+
+
+def test_the_process_says_one_sentence_and_ends_with_2(tmp_path):
+    done = run("build", "none.csv", "out", cwd=tmp_path)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("Cannot read none.csv") and done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
