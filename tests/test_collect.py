@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -148,6 +149,66 @@ def test_a_wall_in_the_middle_of_a_video_is_a_wall_too(site, videos, tmp_path):
     _, outcomes = gather(tmp_path, videos, pause=pauses.append)
     assert len(pauses) == 1 and outcomes[videos[0].id].clips
     assert not list(tmp_path.rglob("*.part"))
+
+
+def test_after_a_pause_one_video_goes_ahead_and_a_walled_site_is_not_hammered(site, videos, tmp_path):
+    asked = [0]
+    wall = Failure("", Reason.BOT_CHECK, "not a bot")
+
+    def locate(video):
+        asked[-1] += 1
+        return wall
+
+    collected, _ = gather(tmp_path, videos, locate=locate, pause=lambda seconds: asked.append(0))
+    assert collected.stopped_by is wall
+    assert asked[0] <= 3 and asked[1:] == [1] * len(Manners().pauses_s())
+
+
+def test_of_many_walls_the_longest_time_that_the_site_names_is_waited(site, videos, tmp_path):
+    together = threading.Barrier(3)
+    offline = Failure("", Reason.OFFLINE, "nothing answers")
+    walls = [*(Failure("", Reason.RATE_LIMITED, "429", retry_after_s=seconds) for seconds in (300.0, 0.0)), offline]
+
+    def locate(video):
+        if not walls:
+            return media.locate(video)
+        wall = walls.pop(0)
+        together.wait(timeout=60)
+        return wall
+
+    pauses = []
+    _, outcomes = gather(tmp_path, videos, locate=locate, pause=pauses.append)
+    assert pauses == [300.0] and all(outcome.clips for outcome in outcomes.values())
+
+
+@pytest.mark.parametrize("when", ["goes meanwhile", "comes back meanwhile"])
+def test_what_others_were_answered_meanwhile_does_not_put_the_blame_on_a_video(when, site, videos, tmp_path):
+    down, answered, tries, pauses = threading.Event(), threading.Event(), [], []
+
+    def locate(video):
+        if video.id != videos[0].id:
+            return media.locate(video)
+        tries.append(video.id)
+        if len(tries) > 2:
+            return media.locate(video)
+        if len(tries) == 2:
+            assert answered.wait(timeout=60)
+        (down.set if len(tries) == (2 if when.startswith("goes") else 1) else down.clear)()
+        return Failure(video.id, Reason.NETWORK, "no route")
+
+    def pause(seconds):
+        pauses.append(seconds)
+        down.clear()
+
+    def show(progress):
+        if len(tries) == 2 and sum(progress.good.values()) == len(videos) - 1:
+            answered.set()
+
+    def online(urls):
+        return not down.is_set()
+
+    _, outcomes = gather(tmp_path, videos, locate=locate, online=online, pause=pause, show=show)
+    assert outcomes[videos[0].id].clips and len(outcomes) == len(videos) and len(pauses) == 1
 
 
 def test_a_machine_that_is_offline_blames_no_video(site, videos, tmp_path):

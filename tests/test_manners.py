@@ -43,6 +43,13 @@ def test_a_site_that_names_its_waiting_time_gets_it():
     assert walls.pause_s(Failure("", Reason.RATE_LIMITED, "429", retry_after_s=3600.0)) is None
 
 
+def test_patience_is_all_that_is_waited_whatever_a_site_asks_for():
+    walls = Walls(Manners(patience_s=450.0))
+    asking = Failure("", Reason.RATE_LIMITED, "429", retry_after_s=200.0)
+    assert [walls.pause_s(asking) for _ in range(3)] == [200.0, 200.0, None]
+    assert walls.pause_s(WALL) == 50.0 and walls.pause_s(WALL) is None
+
+
 def test_visits_begin_apart_by_lengths_that_vary_around_the_one_asked_for():
     now = 0.0
     limiter = Limiter(10.0, seed=1, clock=lambda: now)

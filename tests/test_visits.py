@@ -3,12 +3,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from media.wire import Wire, answer
 
 from ytaudio import clips, media
 from ytaudio.catalog import Video
 from ytaudio.clips import Window, spread_windows
 from ytaudio.ledger import Settings
 from ytaudio.media import Media, Reason
+from ytaudio.media.access import remember
 from ytaudio.testing import MediaSite, make_videos
 from ytaudio.visits import clip_path, visit
 
@@ -90,6 +92,19 @@ def test_an_address_that_expired_is_found_anew_once(site, tmp_path):
     video = Video(made.id, f"https://youtu.be/{made.id}", "", "", "food")
     outcome = visit(video, tmp_path, SETTINGS, lambda one: located.append(one) or media.locate(one))
     assert len(located) == 2 and len(outcome.clips) == 3
+
+
+@pytest.mark.parametrize(("retry_after", "times"), [("60", 1), ("", 2)])
+def test_a_server_that_names_a_time_is_not_asked_again_at_once(retry_after, times, tmp_path):
+    with Wire(lambda head: answer("503 Service Unavailable", Retry_After=retry_after)) as wire:
+        found = Media("u0123456789abcdef", f"{wire.url}/talk.wav", {}, 60.0, "", "", "", "", "")
+
+        def locate(video):
+            remember(media.Access(retries=0))
+            return found
+
+        outcome = visit(Video(found.video_id, found.stream_url, "", "", "food"), tmp_path, SETTINGS, locate)
+    assert outcome.failure.reason is Reason.SERVER_ERROR and len(wire.asked) == times
 
 
 def test_a_record_says_what_the_file_holds(site, tmp_path):

@@ -83,10 +83,10 @@ def collect(
                 seconds = run.walls.pause_s(run.wall)
                 if seconds is None:
                     return Collected(run.attempted, run.wall)
-                run.progress.waiting_s, run.wall = seconds, None
+                run.progress.waiting_s = seconds
                 show(run.progress)
                 pause(seconds)
-                run.progress.waiting_s = 0.0
+                run.go_on()
             elif rest_s := run.rest_s():
                 pause(rest_s)
             else:
@@ -124,13 +124,14 @@ class _Run:
         self.progress = Progress({category: turn.wanted for category, turn in self._turns.items()})
         self._held: Video | None = None  # whose turn it is, and who waits for the limiter
         self._failed_once: set[str] = set()  # ids of videos that the network failed
-        self._answered_at = float("-inf")
+        self._is_careful = False  # a wall was met, and nobody has been answered since
         self._pages = _most_common_hosts(order)
         self._heard = ""  # the address that brought sound last
 
     def start(self, pool: ThreadPoolExecutor, threads: int) -> None:
         """Begin as many visits as there is room, need and leave for."""
-        while not self.wall and len(self.under_way) < threads:
+        room = 1 if self._is_careful else threads
+        while not self.wall and len(self.under_way) < room:
             self._held = self._held or furthest_behind(self._turns)
             if self._held is None or self._limiter.wait_s():
                 return
@@ -138,12 +139,17 @@ class _Run:
             self.under_way[pool.submit(self._visit, self._held)] = self._held
             self._held = None
 
+    def go_on(self) -> None:
+        """After the pause at a wall: one visit goes ahead, and the others follow when it was answered."""
+        self.wall, self.progress.waiting_s, self._is_careful = None, 0.0, True
+
     def rest_s(self) -> float | None:
         """Seconds until the next visit may begin; None if that depends on what comes back."""
         return self._limiter.wait_s() if self._held and not self.wall else None
 
     def _visit(self, video: Video) -> Outcome:
-        began = time.monotonic()
+        again = video.id in self._failed_once
+        was_online = again and self._reaches_others()
         given = self._windows[video.id] if self._windows is not None else None
         addresses = [""]
 
@@ -156,28 +162,23 @@ class _Run:
         outcome = visit(video, self._ledger.path.parent, self._settings, located, given)
         if outcome.clips:
             self._heard = addresses[-1]
-        if self._is_offline(outcome, began):
+        # A network failure is the video's own only if it fails twice, and others are within reach before and after the
+        # second time: an answer to somebody else in between says nothing of the moment when this one failed.
+        if _network(outcome) and again and not (was_online and self._reaches_others()):
             assert outcome.failure is not None
             detail = f"nothing answers any more: {outcome.failure.detail}"
             return replace(outcome, failure=Failure(video.id, Reason.OFFLINE, detail))
         return outcome
 
-    def _is_offline(self, outcome: Outcome, began: float) -> bool:
-        """Whether a network failure is this machine's and not the video's.
-
-        The first one of a video is tried again at once; after a second one it is the video's, if anything else was
-        answered meanwhile or answers now.
-        """
-        if not _network(outcome) or outcome.video_id not in self._failed_once:
-            return False
-        return self._answered_at < began and not self._online((self._heard, *self._pages))
+    def _reaches_others(self) -> bool:
+        return self._online((self._heard, *self._pages))
 
     def take(self, future: Future[Outcome]) -> None:
         """Sort out what came back: into the ledger, or back to its turn."""
         video, outcome = self.under_way.pop(future), future.result()
         turn, failure = self._turns[video.category], outcome.failure
         if failure and failure.reason.kind == "wall":
-            self.wall = failure
+            self.wall = _higher(self.wall, failure)
             turn.back(video)
             return
         if _network(outcome) and video.id not in self._failed_once:
@@ -185,10 +186,10 @@ class _Run:
             turn.back(video)
             return
         if not _network(outcome):
-            self._answered_at = time.monotonic()
             self.walls.answered()
             if self.wall and self.wall.reason is Reason.OFFLINE:
                 self.wall = None  # somebody was answered after all
+        self._is_careful = False
         self._ledger.append(outcome)
         turn.done(outcome)
         self.attempted += 1
@@ -206,6 +207,15 @@ def _most_common_hosts(order: Mapping[str, Sequence[Video]]) -> list[str]:
         urlsplit(video.url)._replace(path="/", query="").geturl() for queue in order.values() for video in queue
     )
     return [page for page, _ in pages.most_common(2)]
+
+
+def _higher(one: Failure | None, other: Failure) -> Failure:
+    """Of two walls the one to wait at: the site's before this machine's own, and the longer time that it names."""
+
+    def height(wall: Failure) -> tuple[bool, float]:
+        return wall.reason is not Reason.OFFLINE, wall.retry_after_s
+
+    return other if one is None else max(one, other, key=height)
 
 
 def _network(outcome: Outcome) -> bool:

@@ -60,22 +60,26 @@ class Walls:
         self._pauses = manners.pauses_s()
         self._patience_s = manners.patience_s
         self._met = 0
+        self._waited_s = 0.0
         self._calm = 0
 
     def answered(self) -> None:
         """A video was answered; after CALM of them in a row the walls before are forgotten."""
         self._calm += 1
         if self._calm >= CALM:
-            self._met = 0
+            self._met, self._waited_s = 0, 0.0
 
     def pause_s(self, wall: Failure) -> float | None:
         """How many seconds to wait at this wall; None if it is time to end the run.
 
         A site that names its own waiting time (Retry-After) is left alone for at least as long, and where that is more
-        than the run's whole patience, the run ends at once.
+        than what is left of the run's patience, the run ends at once.
         """
         self._calm = 0
-        if self._met >= len(self._pauses) or wall.retry_after_s > self._patience_s:
+        left_s = self._patience_s - self._waited_s
+        if self._met >= len(self._pauses) or left_s <= 0 or wall.retry_after_s > left_s:
             return None
+        pause_s = max(min(self._pauses[self._met], left_s), wall.retry_after_s)
         self._met += 1
-        return max(self._pauses[self._met - 1], wall.retry_after_s)
+        self._waited_s += pause_s
+        return pause_s

@@ -57,8 +57,9 @@ def visit(
             outcome = replace(blank, failure=found, bytes_read=outcome.bytes_read)
             break
         outcome = _read(found, replace(blank, bytes_read=outcome.bytes_read), folder, settings, windows)
-        if not outcome.failure or outcome.failure.reason is not Reason.SERVER_ERROR:
-            break
+        failure = outcome.failure
+        if not failure or failure.reason is not Reason.SERVER_ERROR or failure.retry_after_s:
+            break  # who names a time is not asked again before it
     return replace(outcome, seconds=round(time.monotonic() - began, 3))
 
 
