@@ -144,7 +144,7 @@ def test_a_merge_refuses_other_settings_and_passes_over_tasks_that_have_not_begu
     other = replace(SETTINGS, clips_per_video=3)
     with (
         open_ledger(tmp_path / "other", other) as ledger,
-        pytest.raises(UserError, match="clips_per_video was 2 and is"),
+        pytest.raises(UserError, match="--clips-per-video was 2 and is"),
     ):
         merge(shared, ledger, other)
     launch = new_launch(Place.at(tmp_path), [VIDEOS, VIDEOS])

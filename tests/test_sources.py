@@ -23,7 +23,7 @@ def csv_in(folder: Path, name: str = "links.csv") -> Path:
 def test_a_csv_is_a_catalogue_without_windows_or_splits(tmp_path):
     source = read_source(str(csv_in(tmp_path)), ["food"])
     assert source.catalog.categories == ("food",) and source.name == "links.csv"
-    assert source.windows is None and source.sides is None and source.windows_of == ""
+    assert source.windows is None and source.published is None
     assert source.settings(Settings(seed=7)) == Settings(seed=7)
 
 
@@ -63,13 +63,13 @@ def commit(built, hub):
 def test_a_published_dataset_brings_windows_splits_and_settings(commit):
     newest = HfApi().dataset_info("tester/source").sha
     source = read_source("hub:tester/source")
-    assert source.windows_of == f"tester/source@{newest}" and source.name == f"hub:{source.windows_of}"
-    assert source.settings(Settings(seed=9)) == Settings(2, 2.0, 5, source.windows_of)
+    assert source.name == f"hub:tester/source@{newest}"
+    assert source.settings(Settings(seed=9)) == Settings(2, 2.0, 5, f"tester/source@{newest}")
     assert source.protocol("lab") == "default"
-    assert len(source.windows) == len(source.sides) == len(source.catalog.videos) == 9
+    assert len(source.windows) == len(source.published.sides) == len(source.catalog.videos) == 9
     assert source.notes == () and read_source("hub:tester/source", ["food"]).catalog.categories == ("food",)
     older = read_source(f"hub:tester/source@{commit}")
-    assert older.windows_of == f"tester/source@{commit}" and older.settings(Settings()).seed == 0
+    assert older.published.settings.windows_of == f"tester/source@{commit}" and older.settings(Settings()).seed == 0
 
 
 def test_a_folder_goes_on_with_the_commit_it_was_begun_with_and_says_so(commit, tmp_path):
@@ -78,12 +78,15 @@ def test_a_folder_goes_on_with_the_commit_it_was_begun_with_and_says_so(commit, 
         pass
     for again in ("hub:tester/source", "hub:tester/source@main", f"hub:tester/source@{commit[:10]}"):
         source = read_source(again, folder=tmp_path)
-        assert source.windows_of == f"tester/source@{commit}"
+        assert source.name == f"hub:tester/source@{commit}"
     (note,) = read_source("hub:tester/source", folder=tmp_path).notes
     assert commit[:12] in note and f"the dataset is at {newest[:12]} now" in note
-    assert read_source(f"hub:tester/source@{newest}", folder=tmp_path).windows_of == f"tester/source@{newest}"
+    assert read_source(f"hub:tester/source@{newest}", folder=tmp_path).name == f"hub:tester/source@{newest}"
     other = read_source(f"hub:tester/source@{newest}").settings(Settings())
-    with pytest.raises(UserError, match="was begun with other settings"), open_ledger(tmp_path, other):
+    changed = rf"\(SOURCE was hub:tester/source@{commit} and is now hub:tester/source@{newest}\): repeat those"
+    with pytest.raises(UserError, match=changed), open_ledger(tmp_path, other):
+        pass
+    with pytest.raises(UserError, match="and is now a list of links"), open_ledger(tmp_path, Settings()):
         pass
 
 
@@ -92,7 +95,7 @@ def test_what_was_begun_goes_on_while_the_hub_is_away(commit, tmp_path, monkeypa
         pass
     monkeypatch.setattr("ytaudio.sources.HfApi", lambda: HfApi(endpoint="http://127.0.0.1:9"))
     monkeypatch.setattr("ytaudio.sources.snapshot_download", partial(snapshot_download, endpoint="http://127.0.0.1:9"))
-    assert len(read_source("hub:tester/source", folder=tmp_path).sides) == 9
+    assert len(read_source("hub:tester/source", folder=tmp_path).published.sides) == 9
     with pytest.raises(UserError, match="cannot be reached for the dataset tester/source"):
         read_source("hub:tester/source", folder=tmp_path / "new")
 

@@ -99,7 +99,10 @@ class Ledger:
         self.path = folder / LEDGER
         found, self.outcomes, kept = _read(self.path) if self.path.exists() else (None, {}, 0)
         if found not in (None, settings):
-            raise CollectError(_what_changed(folder, found, settings))
+            changed = what_changed(found, settings)
+            raise CollectError(
+                f"{folder} was begun with other settings ({changed}): repeat those, or build into a new folder."
+            )
         self._file = self.path.open("ab")
         self._file.truncate(kept)
         if found is None:
@@ -160,10 +163,18 @@ def _no_garbage() -> Iterator[None]:
             gc.enable()
 
 
-def _what_changed(folder: Path, before: Settings, now: Settings) -> str:
-    pairs = [(name, value, asdict(now)[name]) for name, value in asdict(before).items() if asdict(now)[name] != value]
-    changes = ", ".join(f"--{name.replace('_', '-')} was {was} and is now {given}" for name, was, given in pairs)
-    return f"{folder} was begun with other settings ({changes}): repeat those, or build into a new folder."
+def what_changed(before: Settings, now: Settings) -> str:
+    """The settings that differ, in the words of the command line; the source alone where it decides the others."""
+    old, new = _in_words(before), _in_words(now)
+    changed = [f"{name} was {old[name]} and is now {new[name]}" for name in old if old[name] != new[name]]
+    return changed[0] if before.windows_of != now.windows_of else ", ".join(changed)
+
+
+def _in_words(settings: Settings) -> dict[str, str]:
+    told = asdict(settings)
+    windows_of = told.pop("windows_of")
+    source = f"hub:{windows_of}" if windows_of else "a list of links"
+    return {"SOURCE": source, **{f"--{name.replace('_', '-')}": str(value) for name, value in told.items()}}
 
 
 def read_ledger(folder: str | Path) -> tuple[Settings, dict[str, Outcome]]:

@@ -17,7 +17,7 @@ from datatrove.utils.stats import PipelineStats
 
 from ytaudio.errors import UserError
 
-OURS: dict[str, Callable[[str], object]] = {  # options of datatrove's executor; all others are sbatch's own
+_EXECUTORS: dict[str, Callable[[str], object]] = {  # options of datatrove's executor; all others are sbatch's own
     **dict.fromkeys(("cpus_per_task", "mem_per_cpu_gb", "workers", "max_array_size", "tasks_per_job"), int),
     **dict.fromkeys(("time", "partition", "qos", "job_name", "env_command", "venv_path", "condaenv"), str),
 }
@@ -52,7 +52,7 @@ class SlurmTasks(SlurmPipelineExecutor):
 def slurm_options(given: Iterable[str]) -> dict[str, Any]:
     """Options KEY=VALUE, as `--slurm time=12:00:00 --slurm account=lab`, as keyword arguments of SlurmTasks.
 
-    Those that OURS names are datatrove's; any other is a line `#SBATCH --KEY=VALUE` of the script, KEY= one without a
+    Those of datatrove's executor go to it; any other is a line `#SBATCH --KEY=VALUE` of the script, KEY= one without a
     value.
 
     Raises:
@@ -64,11 +64,11 @@ def slurm_options(given: Iterable[str]) -> dict[str, Any]:
         name = key.strip().lstrip("-").replace("-", "_")
         if not equals or not name:
             raise UserError(f"--slurm {text} is not KEY=VALUE: give for example --slurm time=12:00:00.")
-        if name not in OURS:
+        if name not in _EXECUTORS:
             options.setdefault("sbatch_args", {})[name.replace("_", "-")] = value
             continue
         try:
-            options[name] = OURS[name](value)
+            options[name] = _EXECUTORS[name](value)
         except ValueError:
             raise UserError(f"--slurm {text} is not a whole number: give for example --slurm {key}=2.") from None
     return options
@@ -157,4 +157,6 @@ def run_slurm(step: PipelineStep, tasks: int, logs: str, options: Mapping[str, A
     return str(made.job_id)
 
 
-ENGINES = {"local": run_local, "ray": run_ray, "slurm": run_slurm}
+# a step, the number of tasks, where to log and options of Slurm to the id of the job that holds them, or "" when done
+Engine = Callable[[PipelineStep, int, str, Mapping[str, Any]], str]
+ENGINES: dict[str, Engine] = {"local": run_local, "ray": run_ray, "slurm": run_slurm}

@@ -16,7 +16,7 @@ from ytaudio.clips import Window
 from ytaudio.durable import write_synced
 from ytaudio.errors import UserError
 from ytaudio.launches import LAUNCHES, task_place, tasks_in
-from ytaudio.ledger import Ledger, Outcome, Settings
+from ytaudio.ledger import Ledger, Outcome, Settings, what_changed
 from ytaudio.media import Reason
 from ytaudio.places import AT_ONCE, Place, read_outcomes
 from ytaudio.turns import visiting_order
@@ -148,11 +148,9 @@ def outcomes_of(tasks: Iterable[Place], settings: Settings) -> Iterator[tuple[Pl
                 continue
             found, outcomes = read
             if found != settings:
-                pairs = [(name, was, asdict(settings)[name]) for name, was in asdict(found).items()]
-                changed = [f"{name} was {was} and is now {now}" for name, was, now in pairs if was != now]
                 raise UserError(
-                    f"{task.url} was collected with other settings ({', '.join(changed)}): repeat those, or give "
-                    "another folder and another --shared."
+                    f"{task.url} was collected with other settings ({what_changed(found, settings)}): repeat those, or "
+                    "give another folder and another --shared."
                 )
             yield task, outcomes
 

@@ -21,6 +21,7 @@ from ytaudio.links import LINKS_ONLY, Published, read_links
 KAGGLE, HUB = "kaggle:", "hub:"
 _ON_HUB = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)(?:@(?P<revision>[^@\s]+))?", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
+_REPORT_BYTES = 64 << 20  # ours has some kilobytes; in a stranger's, no more is parsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +37,6 @@ class Source:
     def windows(self) -> Mapping[str, Sequence[Window]] | None:
         """Video id to exactly the windows to read; None spreads them."""
         return self.published.windows if self.published else None
-
-    @property
-    def sides(self) -> Mapping[str, str] | None:
-        """Video id to the split it is in; None splits anew."""
-        return self.published.sides if self.published else None
-
-    @property
-    def windows_of(self) -> str:
-        """The publication whose windows are read, "USER/NAME@COMMIT"; "" where there is none."""
-        return self.published.settings.windows_of if self.published else ""
 
     def settings(self, asked: Settings) -> Settings:
         """The settings to build with: the publication's own where there is one, else the ones asked for."""
@@ -130,7 +121,8 @@ def _report(name: str, commit: str) -> dict[str, object]:
     """
     try:
         path = hf_hub_download(name, "report.json", repo_type="dataset", revision=commit)
-        report = json.loads(Path(path).read_text(encoding="utf-8"))
+        whole = Path(path).stat().st_size <= _REPORT_BYTES
+        report = json.loads(Path(path).read_text(encoding="utf-8")) if whole else None
     except LocalEntryNotFoundError:
         raise
     except (EntryNotFoundError, ValueError, RecursionError):
