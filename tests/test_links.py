@@ -214,3 +214,19 @@ def test_forged_types_of_columns_are_one_sentence(tmp_path):
     pq.write_table(table.set_column(1, table.schema.field("url"), bad), tmp_path / SHARD)
     with pytest.raises(UserError, match="cannot be read as Parquet"):
         read_links([tmp_path / SHARD], "a/b", COMMIT, REPORT)
+
+
+def test_a_small_file_that_unpacks_to_very_much_is_one_sentence(tmp_path, monkeypatch):
+    """Five kilobytes: 20,000 times one link of a megabyte, which would be 20 GB; and a row repeated for ever."""
+    table = pa.Table.from_pylist(
+        [{**GOOD, "url": "https://e.org/" + "a" * 2**20}], schema=link_features(LABELS).arrow_schema
+    )
+    zeros = pa.array([0] * 20_000, pa.int32())
+    coded = [pa.DictionaryArray.from_arrays(zeros, column.combine_chunks()) for column in table.columns]
+    bomb = pa.Table.from_arrays(coded, names=table.schema.names).replace_schema_metadata(table.schema.metadata)
+    pq.write_table(bomb, tmp_path / SHARD, dictionary_pagesize_limit=2**30)
+    with pytest.raises(UserError, match="cannot be read as Parquet"):
+        read_links([tmp_path / SHARD], "a/b", COMMIT, REPORT)
+    monkeypatch.setattr("ytaudio.links.MOST_REFUSED", 50)
+    with pytest.raises(UserError, match="too many rows that cannot be used"):
+        read_links([shard_of(tmp_path, [GOOD] * 60)], "a/b", COMMIT, REPORT)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from datasets import ClassLabel, Features, Value
 
@@ -24,6 +25,8 @@ BATCH = 1000  # rows in memory at a time
 MOST_CLIPS = 100_000  # a video
 LONGEST_S = 600.0  # of a clip, as `ytaudio build` lets it be
 LATEST_S = 1e6  # where a window may begin: the longest videos have some hundred thousand seconds
+MOST_REFUSED = 100_000  # rows; ours has none, and a file of some kilobytes can hold a milliard
+LONGEST_TEXT = 8192  # bytes of one cell
 _SHARD = re.compile(r"(?P<split>train|validation|test)-\d{5}-of-\d{5}\.parquet")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FINGERPRINT_CHARACTERS = 2000
@@ -40,6 +43,9 @@ FEATURES = {
     "fingerprint": Value("string"),  # of its sound, as ytaudio.fingerprints writes it
     "channel_id": Value("string"),
 }
+
+
+_TEXTS = [name for name, kind in FEATURES.items() if kind == Value("string")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +146,8 @@ def read_links(shards: Sequence[Path], name: str, commit: str, report: Mapping[s
             reason = "duplicate"
         if reason or video is None:
             rejected.append(Rejected(line, reason, f"{video_id} clip {index}"[:80]))
+            if len(rejected) > MOST_REFUSED:
+                raise UserError(f"{what} has too many rows that cannot be used: ask its author to push it again.")
             continue
         videos[video_id], sides[video_id] = video, split
         window = Window(row["start_s"], row["seconds"])
@@ -171,24 +179,40 @@ def _rows(shards: Sequence[Path], what: str) -> Iterator[tuple[str, dict[str, An
     """The split and the row, its label as a name, of every row of all files."""
     for shard in shards:
         with _readable(shard.name, what):
-            source = pq.ParquetFile(shard)
-            labels = _labels(source.schema_arrow)
+            labels = _labels(pq.read_schema(shard))
         named = _SHARD.fullmatch(shard.name)
         if not named or labels is None:
             raise UserError(
                 f"{shard.name} of {what} is not a file of a links-only dataset: ask its author to push it again."
             )
-        batches = source.iter_batches(BATCH, columns=list(FEATURES))
+        with _readable(shard.name, what):  # as a dictionary, one long text in all rows is in memory once
+            batches = pq.ParquetFile(shard, read_dictionary=_TEXTS).iter_batches(BATCH, columns=list(FEATURES))
         while True:
             with _readable(shard.name, what):
                 batch = next(batches, None)
-                rows = batch.to_pylist() if batch is not None else []
+                rows = _short(batch).to_pylist() if batch is not None else []
             if batch is None:
                 break
             for row in rows:
                 number = row["label"]
                 known = number is not None and 0 <= number < len(labels)
                 yield named["split"], {**row, "label": labels[number] if known else ""}
+
+
+def _short(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch with its texts as plain ones.
+
+    Raises:
+        ValueError: a text is longer than LONGEST_TEXT.
+    """
+    columns = []
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        coded = isinstance(column, pa.DictionaryArray)
+        texts = column.dictionary if coded else column
+        if name in _TEXTS and (pc.max(pc.binary_length(texts)).as_py() or 0) > LONGEST_TEXT:
+            raise ValueError(f"a {name} is too long")
+        columns.append(column.dictionary_decode() if coded else column)
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
 def _labels(schema: pa.Schema) -> list[str] | None:

@@ -62,13 +62,32 @@ def link_files(folder: Path, repo_id: str, place: Path) -> Files:
     splits = _in_order(shards)
     built = data.parent if data.name == "dataset" else folder
     written = write_links(built, [path for split in splits for path in shards[split]], place)
-    report = {**report, LINKS_ONLY: True}
+    report = {**_without_words(report), LINKS_ONLY: True}
     return {
         **{f"data/{path.name}": path for path in written},
         "README.md": cards.links_card(report, repo_id, splits).encode(),
         "report.json": json.dumps(report, indent=1, ensure_ascii=False).encode() + b"\n",
         **cards.dataset_plots(report),
     }
+
+
+def _without_words(report: dict[str, Any]) -> dict[str, Any]:
+    """The report with numbers, ids and reasons, and neither a list's cells nor what sites said of a video."""
+    lines = [{**line, "value": ""} for line in report.get("rejected_lines") or ()]
+    rebuilt = dict(report.get("rebuilt") or {})
+    if rebuilt:
+        rebuilt["gone_examples"] = _ids(rebuilt.get("gone_examples"))
+    return {
+        **report,
+        "rejected_lines": lines,
+        "failed_examples": _ids(report.get("failed_examples")),
+        "rebuilt": rebuilt,
+    }
+
+
+def _ids(examples: dict[str, list[str]] | None) -> dict[str, list[str]]:
+    """Reason to ids, from reason to "id: what the site said"."""
+    return {reason: [said.split(":")[0] for said in some] for reason, some in (examples or {}).items()}
 
 
 def _in_order(splits: Iterable[str]) -> list[str]:
