@@ -7,6 +7,7 @@ import threading
 import time
 
 import pytest
+from waiting import until
 
 from ytaudio import clips, media
 from ytaudio.catalog import Video
@@ -298,10 +299,8 @@ def test_killed_at_many_moments_a_rerun_ends_with_the_same_clips(site, videos, t
         command = [sys.executable, "-c", BUILDER, str(catalog), str(tmp_path / "killed")]
         child = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
         assert child.stdout.readline() == b"ready\n"
-        deadline = time.monotonic() + 20
         target = site.requests + 2 + moment * 3  # a moment measured in what the site has been asked, not in seconds
-        while child.poll() is None and site.requests < target and time.monotonic() < deadline:
-            os.sched_yield()
+        until(lambda child=child, target=target: child.poll() is not None or site.requests >= target)
         child.send_signal(signal.SIGKILL)
         child.wait()
         child.stdout.close()

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
+from waiting import until
 
 from ytaudio.catalog import Video
 from ytaudio.engine import Machines, collect_on
@@ -139,8 +140,7 @@ def test_a_slurm_task_whose_time_is_up_is_queued_again_and_goes_on(site, slurm, 
     launch(site, tmp_path / "out", "slurm", tasks=1)
     site.latency_s = 0.1
     with start_task(slurm, "1", 0) as task:
-        while task.poll() is None and len(visits(site)) < 4:
-            os.sched_yield()
+        until(lambda: task.poll() is not None or len(visits(site)) >= 4)
         os.kill(int((slurm / "pid").read_text()), signal.SIGUSR1)
         text = task.communicate()[0]
     assert task.returncode != 0 and (slurm / "requeued").read_text() == "requeue 1", text

@@ -6,7 +6,8 @@ import shutil
 
 import pytest
 from crash.forge import Forge, digests
-from crash.world import made_of, until
+from crash.world import made_of
+from waiting import until
 
 from ytaudio.ledger import read_ledger
 

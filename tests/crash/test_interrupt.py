@@ -8,7 +8,8 @@ import sys
 import time
 
 import pytest
-from crash.world import OPTIONS, made_of, until
+from crash.world import OPTIONS, made_of
+from waiting import until
 
 from ytaudio.testing import MediaSite
 

@@ -1,7 +1,8 @@
 """A wall through the command: exit code 75, no video blamed, and the same dataset once it is lifted."""
 
 import pytest
-from crash.world import made_of, until
+from crash.world import made_of
+from waiting import until
 
 from ytaudio.ledger import read_ledger
 

@@ -1,8 +1,6 @@
 """A small catalogue with dead videos on a loopback site, and the command that builds a dataset of it."""
 
-import os
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -45,14 +43,6 @@ class World:
         finally:
             for video in before:
                 self.site.add(video)
-
-
-def until(true: Callable[[], object]) -> None:
-    """Wait for something that another process is about to do."""
-    deadline = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < deadline
-        os.sched_yield()
 
 
 def made_of(folder: Path) -> dict[str, str]:
