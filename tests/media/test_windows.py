@@ -10,7 +10,7 @@ import soxr
 from media import real_files
 
 from ytaudio.catalog import Video
-from ytaudio.clips import Window
+from ytaudio.clips import Window, dbfs
 from ytaudio.media import Failure, Media, Reason, local_file, locate, open_media, read_window
 from ytaudio.media.mp3 import COUNTED_BYTES
 from ytaudio.testing import make_videos
@@ -209,6 +209,27 @@ def test_a_link_to_a_plain_file_goes_through_yt_dlp(site):
     media = locate(Video("u1", url, "", "", "history"))
     assert media.duration_s == pytest.approx(real_files.SECONDS, abs=0.05), "no page told it, the file did"
     assert read_window(media, Window(5.0, 2.0)).shape == (32_000,)
+
+
+def test_sound_that_begins_after_the_pictures_has_its_own_length(tmp_path):
+    path = tmp_path / "late"
+    with av.open(str(path), "w", format="mp4") as file:
+        pictures, sound = file.add_stream("mpeg4", rate=1), file.add_stream("aac", rate=44_100, layout="mono")
+        pictures.width = pictures.height = 16
+        for second in range(20):
+            picture = av.VideoFrame(16, 16, "yuv420p")
+            picture.pts = second
+            file.mux(pictures.encode(picture))
+        frame = av.AudioFrame.from_ndarray(real_files.source()[:1, : 15 * 44_100].copy(), "fltp", "mono")
+        frame.sample_rate, frame.pts = 44_100, 0
+        for piece in av.AudioResampler("fltp", "mono", 44_100, frame_size=1024).resample(frame):
+            piece.pts += 5 * 44_100
+            file.mux(sound.encode(piece))
+        file.mux([*pictures.encode(None), *sound.encode(None)])
+    with open_media(local_file(path)) as reader:
+        assert reader.duration_s == pytest.approx(15.0, abs=0.1)
+        assert reader.window(Window(12.5, 2.0)).size == 32_000
+        assert dbfs(reader.window(Window(0.0, 1.0))) > -40
 
 
 def test_what_is_no_sound_is_a_failure(site, tmp_path):

@@ -181,6 +181,23 @@ def test_a_page_that_never_ends_does_not_hold_a_thread(say):
     assert threading.active_count() <= threads + 2 + len(wire.asked), "beyond those of the server"
 
 
+@pytest.mark.parametrize("status", ["200 OK", "403 Forbidden"])
+def test_a_page_as_large_as_a_film_is_not_read(status, monkeypatch):
+    monkeypatch.setattr("ytaudio.media.patience.MOST_BYTES", 1 << 20)
+    sent = []
+
+    def film(head: str):
+        yield answer(status, Content_Type="text/html", Content_Length=str(1 << 40))
+        for _ in range(1000):
+            sent.append(1 << 16)
+            yield b"<p>" + bytes((1 << 16) - 3)
+
+    with Wire(film) as wire:
+        found = locate(Video("v", f"{wire.url}/talk", "", "", ""), access=ONCE)
+    assert isinstance(found, Failure) and sum(sent) < 16 << 20, "what the sockets hold, and no more"
+    assert found.reason is UNSUPPORTED and "larger than 1 MB" in found.detail
+
+
 def test_time_for_pages_is_counted_over_all_of_them_and_anew_for_each_video(site):
     access = replace(ONCE, pages_s=0.0, timeout_s=5.0)
     url = site.add_file("talk.wav", real_files.encoded("wav"), "audio/x-wav")

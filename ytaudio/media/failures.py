@@ -48,7 +48,10 @@ _SENTENCES: tuple[tuple[Reason, str], ...] = (
         Reason.LIVE,
         r"(^| )offline\.?( |$)|live event has ended|stream is offline|still (being )?process|processing this",
     ),
-    (Reason.UNSUPPORTED, r"playback on other websites has been disabled|blocked it from display on this"),
+    (
+        Reason.UNSUPPORTED,
+        r"playback on other websites has been disabled|blocked it from display on this|pages are larger than",
+    ),
     (
         Reason.REMOVED,
         r"video unavailable|video is unavailable|been removed|account .*(terminated|closed|suspended)"

@@ -103,6 +103,8 @@ class FileReader(OneFile):
         """The length in seconds from the header, or from the last fragment where the header knows only the first."""
         container, tick_s = self._sound.container, self._sound.tick_s
         told_s = container.duration / av.time_base if container.duration else None
+        if told_s and container.start_time is not None:  # sound may begin after pictures do, and is counted from there
+            told_s -= max(0.0, self._sound.origin_s - max(0, container.start_time) / av.time_base)
         if self._sound.format in _UNMEASURED and not len(self._sound.stream.index_entries):
             return self._media.duration_s or told_s
         if not (entries := self._entries()):

@@ -16,6 +16,7 @@ from .challenges import BEGINNING_BYTES, REFUSALS, ChallengeError, asked_for_a_p
 
 _thread = threading.local()
 _PIECE_BYTES = 1 << 20  # asked for at once where a page is read whole
+MOST_BYTES = 64 << 20  # of the pages it takes to find one video: a film is no page
 _LOOK_S = 5.0  # for the beginning of a page that came in the place of what was asked for
 
 
@@ -26,7 +27,8 @@ def within(seconds: float) -> Iterator[None]:
     A socket's own patience begins anew with every byte, so a server that sends one now and then would hold a thread for
     ever, and every further page has a patience of its own.
     """
-    _thread.deadline, _thread.seconds, _thread.challenge = time.monotonic() + seconds, seconds, ""
+    _thread.deadline, _thread.seconds = time.monotonic() + seconds, seconds
+    _thread.challenge, _thread.bytes = "", 0
     try:
         yield
     finally:
@@ -50,6 +52,13 @@ def _check(deadline: float | None) -> None:
         raise TransportError(f"the site's pages took longer than {getattr(_thread, 'seconds', _LOOK_S):g} s together")
 
 
+def _spend(size: int) -> None:
+    if _deadline() is not None:
+        _thread.bytes += size
+        if _thread.bytes > MOST_BYTES:
+            raise RequestError(f"the site's pages are larger than {MOST_BYTES >> 20} MB together")
+
+
 class PatientDL(YoutubeDL):
     """A YoutubeDL whose requests and answers know of the deadline, and of pages that ask for a person."""
 
@@ -58,6 +67,7 @@ class PatientDL(YoutubeDL):
 
         Raises:
             TransportError: the time is over, before the request or, out of a read, before the end of its answer.
+            RequestError: out of a read: the pages are larger than any are.
             ChallengeError: in the place of sound, the site asks for a person.
         """
         deadline = _deadline()
@@ -148,5 +158,6 @@ class _Timely:
             piece = self._stream.read1(_PIECE_BYTES if amt is None else amt - len(data), **more)
             if not piece:
                 break
+            _spend(len(piece))
             data += piece
         return bytes(data)
