@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from media.misbehaviour import EXPECTED
 
 from ytaudio.clips import Window
 from ytaudio.media import Access, Failure, Media, Reason, locate, open_media
@@ -15,17 +16,6 @@ LONG = replace(VIDEO, duration_s=11 * 3600.0)
 WINDOW = Window(20_000.0, 5.0)
 QUICK = Access(timeout_s=30.0, retries=1, backoff_s=0.0)
 HASTY = replace(QUICK, timeout_s=1.0)  # only where a server stalls: a busy machine may take half a second to answer
-EXPECTED = {
-    "403": Reason.SERVER_ERROR,
-    "404": Reason.SERVER_ERROR,
-    "416": Reason.SERVER_ERROR,
-    "429": Reason.RATE_LIMITED,
-    "500": Reason.SERVER_ERROR,
-    "ignore_range": Reason.UNSUPPORTED,
-    "wrong_content_range": Reason.SERVER_ERROR,
-    "truncate": Reason.NETWORK,
-    "stall": Reason.NETWORK,
-}
 TRIED_AGAIN = {"500", "truncate", "stall"}
 
 

@@ -9,6 +9,7 @@ import pytest
 from Cryptodome.Cipher import AES
 from Cryptodome.Util.Padding import pad
 from media import real_files, real_streams
+from media.misbehaviour import EXPECTED
 from media.real_streams import PLAYLIST
 from media.wire import Wire, answer
 
@@ -258,21 +259,10 @@ def test_what_the_playlist_says_is_missing_is_silent_and_the_rest_is_right(site,
 
 
 HARMLESS = {"416", "ignore_range", "wrong_content_range"}  # to a request for all of a segment
-ANSWERS = {
-    "403": Reason.SERVER_ERROR,
-    "404": Reason.SERVER_ERROR,
-    "416": Reason.SERVER_ERROR,
-    "429": Reason.RATE_LIMITED,
-    "500": Reason.SERVER_ERROR,
-    "ignore_range": Reason.UNSUPPORTED,
-    "wrong_content_range": Reason.SERVER_ERROR,
-    "truncate": Reason.NETWORK,
-    "stall": Reason.NETWORK,
-}
 
 
 @pytest.mark.parametrize("kind", ["ts", "ts-ranges"])
-@pytest.mark.parametrize("how", ANSWERS)
+@pytest.mark.parametrize("how", EXPECTED)
 def test_a_segment_answered_wrongly_is_a_failure_of_its_window(how, kind, site, serve):
     media = serve(real_streams.streamed(kind), "wrong-")
     name = "wrong-" + (told("ts")[3][0] if kind == "ts" else f"{PLAYLIST.removesuffix('m3u8')}ts")
@@ -283,7 +273,7 @@ def test_a_segment_answered_wrongly_is_a_failure_of_its_window(how, kind, site, 
         if kind == "ts" and how in HARMLESS - {"416"}:
             assert heard.size == 48_000, "no range was asked for"
         else:
-            assert isinstance(heard, Failure) and heard.reason is ANSWERS[how] and heard.video_id == "listed"
+            assert isinstance(heard, Failure) and heard.reason is EXPECTED[how] and heard.video_id == "listed"
             assert reader.bytes_read - before < 400_000
         while site.next_misbehaviour(name):
             pass
@@ -303,7 +293,7 @@ def test_a_playlist_or_first_segment_answered_wrongly_is_a_failure(how, site, se
     media = serve(real_streams.streamed("ts"), "start-")
     for name in (PLAYLIST, "index0.ts"):
         site.misbehave("start-" + name, how, times=4)
-        assert open_media(media, QUICK).reason is ANSWERS[how]
+        assert open_media(media, QUICK).reason is EXPECTED[how]
 
 
 def test_a_whole_download_never_happens_silently(site, put):
