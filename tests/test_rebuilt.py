@@ -8,6 +8,7 @@ from huggingface_hub import HfApi, snapshot_download
 
 from ytaudio import building
 from ytaudio.clips import Window
+from ytaudio.errors import UserError
 from ytaudio.fingerprints import fingerprint
 from ytaudio.hub import push_dataset
 from ytaudio.ledger import ClipRecord, Outcome, Settings, read_ledger
@@ -151,6 +152,15 @@ def test_a_rebuild_says_what_has_gone_and_leaves_out_what_sounds_different(first
     lines = rebuilt_lines(report.rebuilt)
     assert any("removed 1" in line and "private 1" in line for line in lines)
     assert any(changed.id in line and "left out" in line for line in lines)
+
+
+def test_where_nothing_is_left_one_sentence_says_what_became_of_it(first, tmp_path):
+    _, videos = first
+    with (
+        MediaSite([replace(video, state="removed") for video in videos]),
+        pytest.raises(UserError, match=r"No video could be rebuilt\. .* 12 videos \(removed 12\)"),
+    ):
+        building.build(read_source("hub:tester/links"), tmp_path, PLAN)
 
 
 def test_no_sound_and_no_words_of_others_are_published(first):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ytaudio import media
 from ytaudio.assemble import BuildReport, assemble
@@ -13,11 +13,12 @@ from ytaudio.collect import collect
 from ytaudio.errors import UserError, writing_to
 from ytaudio.launches import refuse_if_at_work
 from ytaudio.ledger import Ledger, Settings, open_ledger
+from ytaudio.links import Published
 from ytaudio.manners import Manners
 from ytaudio.media import Access, Failure, Reason
 from ytaudio.printing import plain
 from ytaudio.progress import collecting
-from ytaudio.rebuilt import check_rebuilt, sides_kept
+from ytaudio.rebuilt import check_rebuilt, rebuilt_lines, sides_kept
 from ytaudio.shares import merge
 from ytaudio.sources import Source
 from ytaudio.splits import Protocol
@@ -69,7 +70,7 @@ def build(source: Source, out: Path, plan: Plan) -> BuildReport | Failure:
         wall = _collect(source, ledger, settings, plan)
         if wall:
             return wall
-        rebuilt = check_rebuilt(source.published, ledger.outcomes) if source.published else {}
+        rebuilt = _check(source.published, ledger) if source.published else {}
         return assemble(
             out,
             source.catalog,
@@ -81,6 +82,19 @@ def build(source: Source, out: Path, plan: Plan) -> BuildReport | Failure:
             sides=sides_kept(source.published, rebuilt) if source.published else None,
             rebuilt=rebuilt,
         )
+
+
+def _check(published: Published, ledger: Ledger) -> dict[str, Any]:
+    """What became of a publication's videos.
+
+    Raises:
+        UserError: nothing is left of them that a dataset could be made of.
+    """
+    rebuilt = check_rebuilt(published, ledger.outcomes)
+    kept = (ledger.outcomes.get(video_id) for video_id in sides_kept(published, rebuilt))
+    if not any(outcome and outcome.clips for outcome in kept):
+        raise UserError(" ".join(["No video could be rebuilt.", *rebuilt_lines(rebuilt)]))
+    return rebuilt
 
 
 def launch(
