@@ -8,11 +8,11 @@ import numpy as np
 
 from .blocks import find_blocks
 from .fragments import Fragments, Index, find_fragments
-from .kinds import Failure, Media
+from .kinds import Media
 from .mp3 import COUNTED_BYTES, Pace, find_pace
-from .ranges import RangeFile, StreamError, take
-from .reader import OneFile, failure_of
-from .sound import WARM_UP_S, AudioPacket, Sound, WindowLike, cut, span_of
+from .ranges import RangeFile, take
+from .reader import OneFile
+from .sound import WARM_UP_S, AudioPacket, Sound
 
 _UNMEASURED = ("mp3", "aac")  # formats that, without a table in front, have their length guessed from the bit rate
 _MANY_ENTRIES = 50_000  # an index of every sample; the stream's bit rate plans as well
@@ -63,24 +63,14 @@ class FileReader(OneFile):
         """The length in seconds by the file's header or its last fragment."""
         return self._duration_s
 
-    def window(self, window: WindowLike) -> np.ndarray | Failure:
-        """A window's waveform at 16 kHz mono: float32 (samples,)."""
-        if self._ranges:
-            self._ranges.begin_window()
-        begin_s, end_s = span_of(window)
-        try:
-            if not self._fresh:
-                # a new demuxer and decoder for every window (milliseconds): what was read before leaves no trace in it
-                self._sound.close()
-                self._open()
-            self._fresh = False
-            self._seek(max(0.0, begin_s - WARM_UP_S), end_s)
-            rate, waveform = self._sound.hear(begin_s, end_s, self._packets())
-        except (StreamError, av.FFmpegError) as error:
-            return failure_of(self._media, error, self._ranges)
-        if self._ranges and self._ranges.failure:
-            return failure_of(self._media, self._ranges.failure)
-        return cut(window, rate, waveform)
+    def _hear(self, begin_s: float, end_s: float) -> tuple[int, np.ndarray]:
+        if not self._fresh:
+            # a new demuxer and decoder for every window (milliseconds): what was read before leaves no trace in it
+            self._sound.close()
+            self._open()
+        self._fresh = False
+        self._seek(max(0.0, begin_s - WARM_UP_S), end_s)
+        return self._sound.hear(begin_s, end_s, self._packets())
 
     def _packets(self) -> Iterator[AudioPacket]:
         for packet in self._sound.packets():

@@ -4,12 +4,13 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import BinaryIO, Self
 
+import av
 import numpy as np
 
 from .failures import explain
 from .kinds import Failure, Media, Reason
 from .ranges import RangeFile, StreamError
-from .sound import Sound, WindowLike
+from .sound import Sound, WindowLike, cut, span_of
 
 
 class Reader(ABC):
@@ -66,6 +67,26 @@ class OneFile(Reader):
     def requests(self) -> int:
         """Requests made so far; 0 for a local file."""
         return self._ranges.requests if self._ranges else 0
+
+    def window(self, window: WindowLike) -> np.ndarray | Failure:
+        """A window's waveform at 16 kHz mono: float32 (samples,)."""
+        if self._ranges:
+            self._ranges.begin_window()
+        try:
+            rate, waveform = self._hear(*span_of(window))
+            self._check()
+        except (StreamError, av.FFmpegError) as error:
+            return failure_of(self._media, error, self._ranges)
+        return cut(window, rate, waveform)
+
+    @abstractmethod
+    def _hear(self, begin_s: float, end_s: float) -> tuple[int, np.ndarray]:
+        """The source's rate in Hz and its sound between two times: float32 (samples,)."""
+
+    def _check(self) -> None:
+        """Raise what ended the file's reading, which FFmpeg took for its end."""
+        if self._ranges and self._ranges.failure:
+            raise self._ranges.failure
 
     def close(self) -> None:
         """Let go of the decoder and the file."""

@@ -5,14 +5,13 @@ PyAV is then given a view of the file in which all between its header and that p
 
 from typing import BinaryIO
 
-import av
 import numpy as np
 
-from .kinds import Failure, Media, Reason
+from .kinds import Media, Reason
 from .landmarks import Landmark, Layout
 from .ranges import TOP_UP_BYTES, RangeFile, StreamError, take
-from .reader import OneFile, failure_of
-from .sound import WARM_UP_S, Sound, WindowLike, cut, span_of
+from .reader import OneFile
+from .sound import WARM_UP_S, Sound
 
 _LOOK_BYTES = 32 << 10  # read at a place to see what time it is
 _LONGEST_LOOK = 4 << 20  # bytes without a landmark, then it is given up; a cluster may hold pictures
@@ -45,27 +44,14 @@ class UnindexedReader(OneFile):
         """The length in seconds by the packets after the last landmark."""
         return self._duration_s
 
-    def window(self, window: WindowLike) -> np.ndarray | Failure:
-        """A window's waveform at 16 kHz mono: float32 (samples,)."""
-        if self._ranges:
-            self._ranges.begin_window()
-        begin_s, end_s = span_of(window)
-        try:
-            mark, rate = self._find(max(0.0, begin_s - WARM_UP_S))
-            stop = mark.place + int(1.1 * (end_s + self._origin_s - mark.time_s) * rate) + 32_768
-            self._expect(mark.place, stop)
-            self._sound.close()
-            self._sound = self._view(mark.place)
-            self._sound.begin_at(self._origin_s)
-            heard = self._sound.hear(begin_s, end_s, self._sound.packets())
-            self._check()
-        except (StreamError, av.FFmpegError) as error:
-            return failure_of(self._media, error, self._ranges)
-        return cut(window, *heard)
-
-    def _check(self) -> None:
-        if self._ranges and self._ranges.failure:
-            raise self._ranges.failure
+    def _hear(self, begin_s: float, end_s: float) -> tuple[int, np.ndarray]:
+        mark, rate = self._find(max(0.0, begin_s - WARM_UP_S))
+        stop = mark.place + int(1.1 * (end_s + self._origin_s - mark.time_s) * rate) + 32_768
+        self._expect(mark.place, stop)
+        self._sound.close()
+        self._sound = self._view(mark.place)
+        self._sound.begin_at(self._origin_s)
+        return self._sound.hear(begin_s, end_s, self._sound.packets())
 
     def _expect(self, start: int, stop: int) -> None:
         if self._ranges:
