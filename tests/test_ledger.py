@@ -1,4 +1,3 @@
-import fcntl
 import json
 from dataclasses import replace
 
@@ -68,10 +67,11 @@ def test_changed_settings_are_refused_by_name(tmp_path):
 
 
 def test_a_second_builder_is_refused(tmp_path):
-    with (tmp_path / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with open_ledger(tmp_path, SETTINGS):
         with pytest.raises(CollectError, match="Another build"), open_ledger(tmp_path, SETTINGS):
             pass
+    with open_ledger(tmp_path, SETTINGS) as ledger:
+        assert ledger.outcomes == {}
 
 
 def test_a_folder_without_a_ledger_or_not_writable_is_one_sentence(tmp_path):
@@ -82,11 +82,14 @@ def test_a_folder_without_a_ledger_or_not_writable_is_one_sentence(tmp_path):
         pass
 
 
-def test_a_line_that_is_no_outcome_is_named(tmp_path):
+@pytest.mark.parametrize(
+    "line", ["{not json}", "null", "[]", "[" * 100_000, '{"video_id": "a"}', "9" * 5_000], ids=range(6)
+)
+def test_a_line_that_is_no_outcome_is_named(line, tmp_path):
     with open_ledger(tmp_path, SETTINGS) as ledger:
         ledger.append(outcome("a"))
     with (tmp_path / "ledger.jsonl").open("a") as file:
-        file.write("{not json}\n")
+        file.write(f"{line}\n")
     for read in (lambda: read_ledger(tmp_path), lambda: open_ledger(tmp_path, SETTINGS).__enter__()):
         with pytest.raises(CollectError, match=r"Line 3 of .*: remove that line"):
             read()

@@ -142,7 +142,7 @@ def _read(path: Path) -> tuple[Settings | None, dict[str, Outcome], int]:
                     settings = Settings(**record["settings"])
                 else:
                     outcomes[record["video_id"]] = Outcome.from_json(record)
-            except (ValueError, TypeError, KeyError) as error:
+            except (ValueError, TypeError, KeyError, RecursionError) as error:
                 raise CollectError(
                     f"Line {number} of {path} cannot be read ({type(error).__name__}): remove that line and its video "
                     "is read again, or build into a new folder if it is the first."
