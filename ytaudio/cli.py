@@ -75,7 +75,7 @@ def build(
         raise UserError("--slurm is for --engine slurm: add that, or leave it out.")
     from ytaudio.ledger import Settings
     from ytaudio.manners import Manners
-    from ytaudio.media import Access
+    from ytaudio.media import Access, Failure
     from ytaudio.sources import read_source
     from ytaudio.splits import protocol_named
 
@@ -104,7 +104,7 @@ def build(
     if engine:
         plan = _on_many_machines(found, out, plan, engine, tasks, slurm or ())
     built = building.build(found, out, plan)
-    if isinstance(built, building.Failure):
+    if isinstance(built, Failure):
         _stop(built)
     say(*report_lines(built, out))
 

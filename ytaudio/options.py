@@ -7,13 +7,13 @@ import typer
 
 Source = Annotated[str, typer.Argument(help="A CSV, kaggle:OWNER/NAME[/FILE.csv] or hub:USER/NAME[@REVISION].")]
 Out = Annotated[Path, typer.Argument(help="Folder to build in; give it again to go on where a run stopped.")]
-PerCategory = Annotated[int | None, typer.Option(min=1, help="Stop at this many good videos a class.")]
+PerCategory = Annotated[int | None, typer.Option(min=1, help="Stop at this many good videos a category.")]
 ClipsPerVideo = Annotated[int, typer.Option(min=1, help="Windows spread over each video.")]
-ClipSeconds = Annotated[float, typer.Option(min=1.0, max=600.0, help="Length of each.")]
+ClipSeconds = Annotated[float, typer.Option(min=1.0, max=600.0, help="Length of each, in seconds.")]
 Threads = Annotated[int, typer.Option(min=1, help="Videos read at a time.")]
 Seed = Annotated[int, typer.Option(help="Of the order of videos and of the splits.")]
 Protocol = Annotated[str, typer.Option(help="default: 70/15/15 by channel; lab: 98 train, 11 validation.")]
-Categories = Annotated[str | None, typer.Option(help="Keep these classes only, with commas between.")]
+Categories = Annotated[str | None, typer.Option(help="Keep these categories only, with commas between.")]
 Retry = Annotated[
     list[str] | None, typer.Option(metavar="REASON", help="Try what failed so again: geo_blocked, ... or all.")
 ]
