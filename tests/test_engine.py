@@ -185,7 +185,7 @@ def test_a_second_launch_refuses_and_so_does_one_over_a_task_at_work(site, tmp_p
 def test_other_settings_are_refused_and_named(site, tmp_path):
     launch(site, tmp_path / "shared", tasks=1, per_category=1)
     other = replace(SETTINGS, clip_seconds=3.0)
-    with open_ledger(tmp_path / "out", other) as ledger, pytest.raises(UserError, match=r"clip_seconds was 2.0 and"):
+    with open_ledger(tmp_path / "out", other) as ledger, pytest.raises(UserError, match=r"--clip-seconds was 2.0 and"):
         collect_on(Machines("local", 2, tmp_path / "shared"), site.videos, ledger, other)
 
 
