@@ -67,9 +67,12 @@ def test_changed_settings_are_refused_by_name(tmp_path):
 
 
 def test_a_second_builder_is_refused(tmp_path):
-    with open_ledger(tmp_path, SETTINGS):
-        with pytest.raises(CollectError, match="Another build"), open_ledger(tmp_path, SETTINGS):
-            pass
+    with (
+        open_ledger(tmp_path, SETTINGS),
+        pytest.raises(CollectError, match="Another build"),
+        open_ledger(tmp_path, SETTINGS),
+    ):
+        pass
     with open_ledger(tmp_path, SETTINGS) as ledger:
         assert ledger.outcomes == {}
 
