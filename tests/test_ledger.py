@@ -1,4 +1,5 @@
 import json
+import os
 from dataclasses import replace
 
 import pytest
@@ -43,6 +44,22 @@ def test_a_ledger_cut_anywhere_keeps_its_whole_lines_and_can_be_written_on(tmp_p
         assert set(ledger.outcomes) == {"a"}
         ledger.append(outcome("c"))
     assert set(read_ledger(tmp_path)[1]) == {"a", "c"}
+
+
+def test_a_line_is_on_disk_when_append_returns(tmp_path, monkeypatch):
+    flushed = []
+
+    def fsync(descriptor, really=os.fsync):
+        really(descriptor)
+        flushed.append(os.fstat(descriptor))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with open_ledger(tmp_path, SETTINGS) as ledger:
+        assert any(stat.st_ino == tmp_path.stat().st_ino for stat in flushed), "its name, too"
+        for video_id in "ab":
+            ledger.append(outcome(video_id))
+            now = (tmp_path / "ledger.jsonl").stat()
+            assert (flushed[-1].st_ino, flushed[-1].st_size) == (now.st_ino, now.st_size)
 
 
 def test_permanent_failures_and_clips_are_settled_and_temporary_ones_are_not():

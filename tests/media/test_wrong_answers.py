@@ -59,6 +59,7 @@ WRONG = {
     "an old server": (lambda a: answer("200 OK", a.data, version="HTTP/1.0"), UNSUPPORTED, "whole files only"),
     "no content": (lambda a: answer("204 No Content"), UNSUPPORTED, "204"),
     "another range": (lambda a: a.right(shift=100), SERVER, "got 'bytes"),
+    "an earlier range": (lambda a: a.right(shift=-100), SERVER, "bytes"),
     "no range told": (lambda a: a.right(Content_Range=""), SERVER, "no usable Content-Range"),
     "a range of nonsense": (lambda a: a.right(Content_Range="bytes 9-1"), SERVER, "no usable Content-Range"),
     "a range of 5000 digits": (lambda a: a.right(total="9" * 5000), SERVER, "no usable Content-Range"),
