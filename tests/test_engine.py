@@ -3,8 +3,10 @@ import pickle
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter, deque
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from object_store import Objects
@@ -187,6 +189,40 @@ def test_other_settings_are_refused_and_named(site, tmp_path):
     other = replace(SETTINGS, clip_seconds=3.0)
     with open_ledger(tmp_path / "out", other) as ledger, pytest.raises(UserError, match=r"--clip-seconds was 2.0 and"):
         collect_on(Machines("local", 2, tmp_path / "shared"), site.videos, ledger, other)
+
+
+LAUNCHER = """
+import sys
+from pathlib import Path
+from ytaudio.catalog import Video
+from ytaudio.engine import Machines, collect_on
+from ytaudio.ledger import Settings, open_ledger
+
+if __name__ == "__main__":
+    videos = [Video(i, f"https://www.youtube.com/watch?v={i}", "", "", "food") for i in sys.argv[2:]]
+    settings = Settings(clips_per_video=1, clip_seconds=2.0, seed=0)
+    with open_ledger(Path(sys.argv[1]), settings) as ledger:
+        collect_on(Machines("local", 2, threads=1), videos, ledger, settings, tell=lambda told: print(told, flush=True))
+"""
+
+
+def test_a_launcher_that_is_killed_leaves_neither_its_locks_nor_processes(site, tmp_path):
+    (tmp_path / "launcher.py").write_text(LAUNCHER)
+    ids = [video.id for video in site.videos]
+    with subprocess.Popen(
+        [sys.executable, tmp_path / "launcher.py", tmp_path / "many", *ids],
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    ) as launcher:
+        assert launcher.stdout.readline()
+        while (
+            len((Path("/proc") / str(launcher.pid) / "task" / str(launcher.pid) / "children").read_text().split()) < 3
+        ):
+            time.sleep(0.02)  # two tasks and what tracks their semaphores
+        launcher.kill()
+        assert launcher.communicate(timeout=60)[0] == b"", "all that have its output open are gone"
+    launched = launch(site, tmp_path / "many", tasks=3)
+    assert launched.tasks and launched.stopped_by is None
 
 
 def test_an_unknown_engine_is_one_sentence(site, tmp_path):

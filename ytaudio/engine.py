@@ -83,7 +83,7 @@ class CollectShare(PipelineStep):
             TaskStopped: a wall or something to mend on this machine ended it, and is noted at the task's place.
         """
         if parent_process():  # of a pool, as on Ray
-            threading.Thread(target=_end_with, args=(os.getppid(),), name="parent", daemon=True).start()
+            threading.Thread(target=_end_with_parent, args=(os.getppid(),), name="parent", daemon=True).start()
         task = task_place(self.job.launch, rank)
         node = os.environ.get("DATATROVE_NODE_IPS", "")
         try:
@@ -127,9 +127,9 @@ class CollectShare(PipelineStep):
         return None
 
 
-def _end_with(parent: int) -> None:
-    """End this process as a kill would when its parent is gone: its work is given to another machine then."""
-    while os.getppid() == parent:
+def _end_with_parent(number: int) -> None:
+    """End this process as a kill would when its parent is gone, before now too: its work is given to another then."""
+    while os.getppid() == number and (parent := parent_process()) and parent.is_alive():
         time.sleep(0.5)
     os._exit(1)
 

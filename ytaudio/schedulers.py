@@ -14,6 +14,7 @@ from datatrove.executor import LocalPipelineExecutor, RayPipelineExecutor, Slurm
 from datatrove.pipeline.base import PipelineStep
 from datatrove.utils.logging import logger
 from datatrove.utils.stats import PipelineStats
+from multiprocess import get_context  # of datatrove's processes
 
 from ytaudio.errors import UserError
 
@@ -30,6 +31,20 @@ class TaskStopped(RuntimeError):
 
 class LocalTasks(LocalPipelineExecutor):
     """Tasks as processes: datatrove's pool ends all of them when one fails, here the others go on."""
+
+    def run(self) -> None:
+        """Run all tasks at once.
+
+        datatrove's own would fork a process to count them, which outlives a launcher that is killed, with its locks.
+        Nor is it a fork server, which would give later tasks its own old environment.
+        """
+        self.save_executor_as_json()
+        if self.tasks == 1:
+            self._run_for_rank(0)
+            return
+        with get_context("spawn").Pool(self.workers) as pool:
+            for _ in pool.imap_unordered(self._run_for_rank, range(self.tasks)):
+                pass
 
     def _run_for_rank(self, rank: int, local_rank: int = 0, node_rank: int = -1) -> PipelineStats:
         try:
@@ -77,8 +92,7 @@ def slurm_options(given: Iterable[str]) -> dict[str, Any]:
 def run_local(step: PipelineStep, tasks: int, logs: str, options: Mapping[str, Any]) -> str:
     """All tasks at once, as processes of this machine; returns when they have ended."""
     with _warnings_only():
-        # a fork server, datatrove's default, would outlive this and give later tasks its own old environment
-        LocalTasks([step], tasks=tasks, logging_dir=logs, start_method="spawn").run()
+        LocalTasks([step], tasks=tasks, logging_dir=logs).run()
     return ""
 
 
