@@ -127,6 +127,24 @@ def test_a_limit_takes_the_first_of_the_visiting_order(built):
     assert (report.clips, report.used, report.collected) == (4 * 12 * 2, 4 * 12, 80)
 
 
+def test_the_figures_of_a_report_add_up(built):
+    folder, catalog, outcomes, _ = built
+    known = dict(list(outcomes.items())[3:]) | {"elsewhere": outcomes[catalog.videos[0].id]}
+    refused = (Rejected(7, "bad_link", "x"), Rejected(9, "duplicate", "y"))
+    report = assemble(
+        folder, Catalog(catalog.videos, refused), known, SETTINGS, protocol=PROTOCOLS["default"], per_category=12
+    )
+    assert report.unvisited == 3
+    assert report.requested == sum(report.rejected.values()) + report.attempted + report.unvisited
+    assert report.attempted == report.collected + sum(report.failed.values()) == len(known) - 1
+    totals = {name: sum(each[name] for each in report.attempts.values()) for name in ("visited", "good", "failed")}
+    assert totals == {
+        "visited": report.attempted,
+        "good": report.collected,
+        "failed": report.attempted - report.collected,
+    }
+
+
 def test_lab_is_short_and_says_so(built):
     folder, catalog, outcomes, _ = built
     report = assemble(folder, catalog, outcomes, SETTINGS, protocol=PROTOCOLS["lab"])

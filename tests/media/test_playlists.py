@@ -118,8 +118,10 @@ def test_a_playlist_that_lists_itself_ends(site):
 
 
 def test_a_playlist_as_large_as_a_film_is_not_read(site):
-    media = Media("x", site.add_file("huge.m3u8", b"#" * (17 << 20)), {}, 60.0, *[""] * 5, protocol="m3u8_native")
+    media = Media("x", site.add_file("huge.m3u8", b"#" * (48 << 20)), {}, 60.0, *[""] * 5, protocol="m3u8_native")
     assert open_media(media).reason is Reason.UNSUPPORTED
+    site.close()  # cuts the answer, so that it is counted
+    assert site.bytes_sent < 16 << 20, "it is refused by its length, unread"
 
 
 def test_thousands_of_segments_are_read_in_no_time_and_more_than_that_are_refused():
