@@ -94,7 +94,7 @@ def test_the_report_counts_what_happened(built):
     assert json.loads((folder / "dataset" / "report.json").read_text())["clips"] == report.clips
     assert (report.requested, report.rejected) == (82, {"duplicate": 1})
     assert (report.attempted, report.collected, report.failed) == (81, 80, {"removed": 1})
-    assert report.failed_examples == {"removed": ["gone: Video unavailable"]}
+    assert report.failed_examples == {"removed": ["https://example.org/gone: Video unavailable"]}
     assert report.hours == pytest.approx(160 / 3600, abs=1e-3)
     for label in LABELS:
         assert sum(report.splits[split][label]["videos"] for split in report.splits) == 20

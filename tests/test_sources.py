@@ -93,8 +93,10 @@ def test_a_folder_goes_on_with_the_commit_it_was_begun_with_and_says_so(commit, 
 def test_what_was_begun_goes_on_while_the_hub_is_away(commit, tmp_path, monkeypatch):
     with open_ledger(tmp_path, read_source("hub:tester/source").settings(Settings())):
         pass
-    monkeypatch.setattr("ytaudio.sources.HfApi", lambda: HfApi(endpoint="http://127.0.0.1:9"))
-    monkeypatch.setattr("ytaudio.sources.snapshot_download", partial(snapshot_download, endpoint="http://127.0.0.1:9"))
+    monkeypatch.setattr("ytaudio.republished.HfApi", lambda: HfApi(endpoint="http://127.0.0.1:9"))
+    monkeypatch.setattr(
+        "ytaudio.republished.snapshot_download", partial(snapshot_download, endpoint="http://127.0.0.1:9")
+    )
     assert len(read_source("hub:tester/source", folder=tmp_path).published.sides) == 9
     with pytest.raises(UserError, match="cannot be reached for the dataset tester/source"):
         read_source("hub:tester/source", folder=tmp_path / "new")

@@ -216,6 +216,11 @@ def _nothing_collected(outcomes: Iterable[Outcome]) -> str:
     )
 
 
+def _named(outcome: Outcome) -> str:
+    """A video as its user knows it: by its id on YouTube, elsewhere by its link."""
+    return outcome.video_id if len(outcome.video_id) == 11 else outcome.url
+
+
 def _report(
     catalog: Catalog,
     outcomes: dict[str, Outcome],
@@ -231,7 +236,7 @@ def _report(
     examples: dict[str, list[str]] = defaultdict(list)
     for failure in failures:
         if len(examples[failure.reason.value]) < 3:
-            examples[failure.reason.value].append(f"{failure.video_id}: {failure.detail}"[:300])
+            examples[failure.reason.value].append(f"{_named(outcomes[failure.video_id])}: {failure.detail}"[:300])
     kept = [clip for members in placement.splits.values() for outcome in members for clip in outcome.clips]
     return BuildReport(
         source=source,

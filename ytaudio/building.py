@@ -15,7 +15,7 @@ from ytaudio.launches import refuse_if_at_work
 from ytaudio.ledger import Ledger, Settings, open_ledger
 from ytaudio.links import Published
 from ytaudio.manners import Manners
-from ytaudio.media import Access, Failure, Reason
+from ytaudio.media import Access, Failure, Reason, check_access
 from ytaudio.printing import plain
 from ytaudio.progress import collecting
 from ytaudio.rebuilt import check_rebuilt, rebuilt_lines, sides_kept
@@ -65,6 +65,7 @@ def build(source: Source, out: Path, plan: Plan) -> BuildReport | Failure:
     """
     settings = source.settings(plan.settings)
     with writing_to(out), open_ledger(out, settings) as ledger:
+        check_access(plan.access)
         refuse_if_at_work(plan.shared or out)
         merge(plan.shared or out, ledger, settings)
         wall = _collect(source, ledger, settings, plan)

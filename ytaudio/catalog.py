@@ -180,10 +180,11 @@ def _parsed(path: Path, file: Iterable[str]) -> Iterator[tuple[int, _Row | None]
     header = [name.strip().casefold() for name in next(lines, [])]
     missing = [name for name in REQUIRED if name not in header]
     if missing:
-        found = ", ".join(header) or "none"
+        found = "".join(c if c.isprintable() else "?" for c in ", ".join(header))[:80] or "none"
         raise CatalogError(
             f"{path} has no column {' or '.join(missing)} (columns found: {found}): "
-            f"name its columns {', '.join(COLUMNS)}; title and description may be left out."
+            f"save it in UTF-8 with commas between, and name its columns {', '.join(COLUMNS)} "
+            "(title and description may be left out)."
         )
     pick = _picker(header)
     before = lines.line_num

@@ -73,9 +73,6 @@ def build(
     """Links to a dataset folder: ytaudio build youtube.csv OUT --per-category 109"""
     if slurm and engine != "slurm":
         raise UserError("--slurm is for --engine slurm: add that, or leave it out.")
-    from ytaudio.ledger import Settings
-    from ytaudio.manners import Manners
-    from ytaudio.media import Access, Failure
     from ytaudio.sources import read_source
     from ytaudio.splits import protocol_named
 
@@ -89,6 +86,9 @@ def build(
             "--clips-per-video, --clip-seconds, --seed and --protocol."
         )
     from ytaudio import building
+    from ytaudio.ledger import Settings
+    from ytaudio.manners import Manners
+    from ytaudio.media import Access, Failure
 
     say(*found.notes)
     plan = building.Plan(

@@ -17,8 +17,8 @@ Categories = Annotated[str | None, typer.Option(help="Keep these categories only
 Retry = Annotated[
     list[str] | None, typer.Option(metavar="REASON", help="Try what failed so again: geo_blocked, ... or all.")
 ]
-Sleep = Annotated[float, typer.Option(min=0.0, help="Seconds between two videos, on average.")]
-Patience = Annotated[float, typer.Option(min=0.0, help="Seconds to wait at walls before the run ends.")]
+Sleep = Annotated[float, typer.Option(min=0.0, max=3600.0, help="Seconds between two videos, on average.")]
+Patience = Annotated[float, typer.Option(min=0.0, max=604_800.0, help="Seconds to wait at walls before the run ends.")]
 Cookies = Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Cookies file in Netscape format.")]
 CookiesFromBrowser = Annotated[str | None, typer.Option(help="Take cookies from firefox, chrome, ...")]
 Proxy = Annotated[str | None, typer.Option(help="HTTP or SOCKS proxy for the video site.")]

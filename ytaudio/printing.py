@@ -1,6 +1,7 @@
 """What the verbs print: lines and tables for a person, as wide as the terminal or as a file needs."""
 
 import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,8 @@ if TYPE_CHECKING:
 
     from ytaudio.assemble import BuildReport
     from ytaudio.scores import Scores
+
+PASSING = ("live", "network", "server_error", "unknown", "upcoming")  # of media.Reason, without its imports
 
 
 def say(*lines: object) -> None:
@@ -39,15 +42,21 @@ def report_lines(report: "BuildReport", out: Path) -> list[Any]:
         table.add_row(split, *(f"{counts.get(label, {}).get('videos', 0)} videos" for label in report.labels))
     visits = ", ".join(f"{label} {n['visited']} for {n['good']}" for label, n in report.attempts.items())
     return [
-        f"asked for   {report.requested} lines",
-        f"refused     {sum(report.rejected.values())} lines ({_counts(report.rejected)})",
+        f"requested   {report.requested} lines",
+        f"rejected    {sum(report.rejected.values())} lines ({_counts(report.rejected)})",
         *(
             f"            line {line['line']}: {line['reason']} {plain(line['value'])}"
             for line in report.rejected_lines[:5]
         ),
+        *([f"            ... all in {out / 'dataset' / 'report.json'}"] if len(report.rejected_lines) > 5 else []),
         f"visited     {report.attempted} videos ({visits or 'none'}), {report.unvisited} were not needed",
-        f"gone        {sum(report.failed.values())} videos ({_counts(report.failed)})",
-        *(f"            {reason}: {plain(said[0])[:100]}" for reason, said in report.failed_examples.items() if said),
+        f"failed      {sum(report.failed.values())} videos ({_counts(report.failed)})",
+        *(
+            f"            {reason}: {textwrap.shorten(plain(said[0]), 112, placeholder=' ...')}"
+            for reason, said in sorted(report.failed_examples.items())
+            if said
+        ),
+        *_try_again(report),
         *_may_open(report),
         f"collected   {report.collected} videos, {report.used} used; {report.bytes_read / 1e6:.1f} MB were read",
         *_twins(report),
@@ -60,6 +69,12 @@ def report_lines(report: "BuildReport", out: Path) -> list[Any]:
 
 def _counts(numbers: "Mapping[str, int]") -> str:
     return ", ".join(f"{name} {n}" for name, n in sorted(numbers.items())) or "none"
+
+
+def _try_again(report: "BuildReport") -> list[str]:
+    """What the same command would try again."""
+    passing = [reason for reason in sorted(report.failed) if reason in PASSING]
+    return [f"            the same command tries {', '.join(passing)} again"] if passing else []
 
 
 def _may_open(report: "BuildReport") -> list[str]:
@@ -78,7 +93,8 @@ def _twins(report: "BuildReport") -> list[str]:
     named = ", ".join(f"{pair['a']} and {pair['b']}" for pair in report.duplicates[:3])
     more = ", ..." if report.duplicate_pairs > 3 else ""
     return [
-        f"            {report.duplicate_pairs} pairs share their sound and are kept on one side: {plain(named)}{more}"
+        f"            of one sound under two ids, and so on one side of the split: {report.duplicate_pairs} "
+        f"({plain(named)}{more})"
     ]
 
 

@@ -24,9 +24,11 @@ def collecting(categories: Sequence[str]) -> Iterator[Callable[["Standing"], Non
         def show(standing: "Standing") -> None:
             for category, task in tasks.items():
                 bars.update(task, completed=standing.good.get(category, 0), total=standing.wanted.get(category))
-            note = f"{standing.failed} gone, {standing.bytes_read / 1e6:.0f} MB"
+            note = f"{standing.failed} failed, {standing.bytes_read / 1e6:.0f} MB"
             if standing.waiting_s:
                 note = f"a wall: waiting {standing.waiting_s:.0f} s"
+                if not console.is_terminal:  # a log that says nothing for minutes looks like one of a run that hangs
+                    console.print(f"A wall: all wait {standing.waiting_s:.0f} s, then go on; no video is blamed.")
             bars.update(tasks[categories[-1]], note=note)
 
         yield show

@@ -1,27 +1,19 @@
 """What `ytaudio build` takes, a CSV here, one on Kaggle or a links-only dataset on a Hub, to one catalogue."""
 
-import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import httpx2
-from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
-from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+from typing import TYPE_CHECKING
 
 from ytaudio.catalog import Catalog, read_catalog
-from ytaudio.clips import Window
-from ytaudio.errors import UserError
-from ytaudio.hub_errors import hub_errors
 from ytaudio.kaggle import download_csv
-from ytaudio.ledger import LEDGER, Settings
-from ytaudio.links import LINKS_ONLY, Published, read_links
+
+if TYPE_CHECKING:  # a CSV is refused without waiting for what only a Hub needs
+    from ytaudio.clips import Window
+    from ytaudio.ledger import Settings
+    from ytaudio.links import Published
 
 KAGGLE, HUB = "kaggle:", "hub:"
-_ON_HUB = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)(?:@(?P<revision>[^@\s]+))?", re.ASCII)
-_COMMIT = re.compile(r"[0-9a-f]{7,40}")
-_REPORT_BYTES = 64 << 20  # ours has some kilobytes; in a stranger's, no more is parsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +22,15 @@ class Source:
 
     catalog: Catalog
     name: str  # for the report: the CSV's name, "kaggle:OWNER/NAME/versions/3/FILE.csv" or "hub:USER/NAME@COMMIT"
-    published: Published | None = None
+    published: "Published | None" = None
     notes: tuple[str, ...] = ()  # sentences to print before the work begins
 
     @property
-    def windows(self) -> Mapping[str, Sequence[Window]] | None:
+    def windows(self) -> "Mapping[str, Sequence[Window]] | None":
         """Video id to exactly the windows to read; None spreads them."""
         return self.published.windows if self.published else None
 
-    def settings(self, asked: Settings) -> Settings:
+    def settings(self, asked: "Settings") -> "Settings":
         """The settings to build with: the publication's own where there is one, else the ones asked for."""
         return self.published.settings if self.published else asked
 
@@ -62,74 +54,8 @@ def read_source(source: str, categories: Sequence[str] | None = None, folder: st
         path, name = download_csv(source.removeprefix(KAGGLE))
         return Source(read_catalog(path).keep(categories), f"{KAGGLE}{name}")
     if source.startswith(HUB):
-        return _published(source.removeprefix(HUB), categories, Path(folder) if folder else None)
+        from ytaudio.republished import read_published
+
+        catalog, published, notes = read_published(source.removeprefix(HUB), Path(folder) if folder else None)
+        return Source(catalog.keep(categories), f"{HUB}{published.settings.windows_of}", published, notes)
     return Source(read_catalog(source).keep(categories), Path(source).name)
-
-
-def _published(source: str, categories: Sequence[str] | None, folder: Path | None) -> Source:
-    """A links-only dataset at one commit: the one that `folder` was begun with, else the newest of the revision."""
-    named = _ON_HUB.fullmatch(source)
-    if not named:
-        raise UserError(f"hub:{source} is no dataset on the Hub: write hub:USER/NAME or hub:USER/NAME@REVISION.")
-    name, revision = named["name"], named["revision"]
-    begun = _begun_with(folder, name)
-    other = revision and _COMMIT.fullmatch(revision) and not begun.startswith(revision)
-    with hub_errors(f"dataset {name}"):
-        newest = _newest(name, revision, begun)
-        commit = begun if begun and not other else newest
-        report = _report(name, commit)
-        kept = snapshot_download(name, repo_type="dataset", revision=commit, allow_patterns=["data/*.parquet"])
-    shards = sorted(Path(kept).glob("data/*.parquet"))
-    catalog, published = read_links(shards, name, commit, report)
-    notes: tuple[str, ...] = ()
-    if commit != newest:
-        notes = (
-            f"{folder} goes on with {name} at {commit[:12]}, as it was begun; the dataset is at {newest[:12]} now.",
-        )
-    return Source(catalog.keep(categories), f"{HUB}{name}@{commit}", published, notes)
-
-
-def _begun_with(folder: Path | None, name: str) -> str:
-    """The commit of dataset `name` that this folder's ledger was begun with, or ""."""
-    if folder is None or not (folder / LEDGER).is_file():
-        return ""
-    with (folder / LEDGER).open(encoding="utf-8", errors="replace") as lines:
-        first = lines.readline()
-    try:
-        windows_of = json.loads(first)["settings"]["windows_of"]
-    except (ValueError, KeyError, TypeError):
-        return ""  # opening the ledger says what is wrong with it
-    before, _, commit = str(windows_of).partition("@")
-    return commit if before == name else ""
-
-
-def _newest(name: str, revision: str | None, begun: str) -> str:
-    """The commit a revision is at now; where the Hub cannot be asked, the one begun with, whose files are here."""
-    try:
-        return str(HfApi().dataset_info(name, revision=revision).sha)
-    except (OSError, ValueError, httpx2.HTTPError):
-        if begun:
-            return begun
-        raise
-
-
-def _report(name: str, commit: str) -> dict[str, object]:
-    """report.json of a links-only dataset.
-
-    Raises:
-        UserError: the dataset is another one.
-    """
-    try:
-        path = hf_hub_download(name, "report.json", repo_type="dataset", revision=commit)
-        whole = Path(path).stat().st_size <= _REPORT_BYTES
-        report = json.loads(Path(path).read_text(encoding="utf-8")) if whole else None
-    except LocalEntryNotFoundError:
-        raise
-    except (EntryNotFoundError, ValueError, RecursionError):
-        report = None
-    if not isinstance(report, dict) or report.get(LINKS_ONLY) is not True:
-        raise UserError(
-            f"{constants.ENDPOINT}/datasets/{name} was not published with --links-only and cannot be rebuilt: "
-            f'if it holds audio, load_dataset("{name}") gives it.'
-        )
-    return report

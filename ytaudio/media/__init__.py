@@ -12,7 +12,7 @@ From what others stand on to what stands on them:
 - the doors: `opening` (a stream to its reader), `locating` (a video to its stream).
 """
 
-from .access import VERSION, Access
+from .access import VERSION, Access, check_access
 from .failures import classify
 from .kinds import Failure, Media, Reason
 from .locating import local_file, locate
@@ -27,6 +27,7 @@ __all__ = [
     "Media",
     "Reader",
     "Reason",
+    "check_access",
     "classify",
     "local_file",
     "locate",

@@ -1,16 +1,27 @@
 """How the outside is reached: one quiet YoutubeDL a thread, with the user's cookies, proxy and patience."""
 
+import contextlib
+import io
+import socket
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from yt_dlp import YoutubeDL
+from yt_dlp.utils import YoutubeDLError
 from yt_dlp.version import __version__ as VERSION
 
+from ytaudio.errors import UserError
+
+from .failures import explain
 from .patience import PatientDL
 
-__all__ = ["VERSION", "Access", "remember", "remembered", "youtube_dl"]
+_PROXIES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
+_PROXY_S = 5.0  # for a proxy to take a connection
+
+__all__ = ["VERSION", "Access", "check_access", "remember", "remembered", "youtube_dl"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +55,41 @@ def youtube_dl(access: Access) -> YoutubeDL:
     if access not in known:
         known[access] = PatientDL(_options(access))
     return known[access]
+
+
+def check_access(access: Access) -> None:
+    """Try what the user gave before the first video is visited: cookies that can be read, a proxy that answers.
+
+    Raises:
+        UserError: naming the option.
+    """
+    if access.proxy:
+        _check_proxy(access.proxy)
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):  # yt-dlp prints of each line that is no cookie
+            _ = youtube_dl(access).cookiejar
+    except (YoutubeDLError, OSError) as error:
+        option = "--cookies" if access.cookies else "--cookies-from-browser"
+        said = explain(error)[:200]
+        raise UserError(f"{option} gives no cookies that can be read ({said}): mend it, or leave it out.") from None
+
+
+def _check_proxy(proxy: str) -> None:
+    try:
+        parts = urlsplit(proxy)
+        port = parts.port or {"https": 443, "http": 80}.get(parts.scheme, 1080)
+    except ValueError:
+        parts, port = urlsplit(""), 0
+    if parts.scheme not in _PROXIES or not parts.hostname:
+        raise UserError(
+            f"--proxy is no address of a proxy: give one like http://127.0.0.1:3128 or {_PROXIES[-1]}://..."
+        )
+    try:
+        socket.create_connection((parts.hostname, port), timeout=_PROXY_S).close()
+    except OSError as error:
+        raise UserError(
+            f"The proxy at {parts.hostname}:{port} does not answer ({error.strerror or error}): check --proxy."
+        ) from None
 
 
 def remember(access: Access) -> None:
