@@ -41,6 +41,14 @@ def test_the_only_list_of_links_is_found_and_fetched_once(kaggle, capfd):
     assert capfd.readouterr() == ("", ""), "no banner, no progress where there is no terminal"
 
 
+def test_a_link_that_leads_out_of_the_folder_is_no_list_of_it(kaggle, tmp_path):
+    kaggle.datasets["a/list"] = [{"youtube.csv": LINKS}]
+    path, _ = download_csv("a/list")
+    (tmp_path / "outside.csv").write_bytes(LINKS)
+    (path.parent / "another.csv").symlink_to(tmp_path / "outside.csv")
+    assert download_csv("a/list")[0] == path
+
+
 def test_a_named_file_is_fetched_alone_in_the_newest_version_or_the_one_named(kaggle):
     kaggle.datasets[NAME] = [{"a/youtube.csv": LINKS}, {"a/youtube.csv": LINKS + b"abcdefghij3,t,d,food\n"}]
     newest, name = download_csv(f"{NAME}/a/youtube.csv")
