@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -7,6 +8,7 @@ from ytaudio.errors import UserError
 from ytaudio.ledger import Settings, read_ledger
 from ytaudio.manners import Manners
 from ytaudio.media import Access, Failure, Reason
+from ytaudio.printing import report_lines
 from ytaudio.sources import read_source
 from ytaudio.splits import PROTOCOLS
 from ytaudio.testing import MediaSite, make_videos, with_states, write_catalog
@@ -48,13 +50,25 @@ def test_a_wall_is_one_sentence_that_says_when_and_how_to_go_on(wall, parts):
 def test_a_source_becomes_a_dataset_and_a_wall_is_a_value(tmp_path):
     videos = make_videos(("food", "travel"), 4, seed=8, duration_s=(10, 20))
     source = read_source(str(write_catalog(tmp_path / "youtube.csv", videos)))
-    with MediaSite(with_states(videos, ["private"])) as site:
-        wall = videos[-1]
-        site.add(with_states([wall], ["rate_limited"])[0])
+    with MediaSite(with_states(videos, ["rate_limited"] * len(videos))) as site:
         built = build(source, tmp_path / "out", PLAN)
         assert isinstance(built, Failure) and built.reason is Reason.RATE_LIMITED
-        assert wall.id not in read_ledger(tmp_path / "out")[1]
-        site.add(wall)
+        assert read_ledger(tmp_path / "out")[1] == {}
+        for video in with_states(videos, ["private"]):
+            site.add(video)
         report = build(source, tmp_path / "out", PLAN)
     assert (report.attempted, report.collected, report.failed) == (8, 7, {"private": 1})
     assert list((tmp_path / "out" / "dataset" / "data").glob("train-*.parquet"))
+
+
+def test_a_video_that_alone_meets_a_wall_keeps_nobody_from_the_dataset(tmp_path):
+    videos = make_videos(("food", "travel"), 4, seed=8, duration_s=(10, 20))
+    source = read_source(str(write_catalog(tmp_path / "youtube.csv", videos)))
+    with MediaSite(videos) as site:
+        build(source, tmp_path / "out", replace(PLAN, per_category=1))
+        odd = next(one for one in videos if one.id not in read_ledger(tmp_path / "out")[1])
+        site.add(with_states([odd], ["bot_check"])[0])
+        report = build(source, tmp_path / "out", PLAN)
+    assert (report.attempted, report.collected, report.unvisited) == (7, 7, 1)
+    assert len(report.left) == 1 and report.left[0].startswith("bot_check: ")
+    assert any("1 met a wall that others did not" in str(line) for line in report_lines(report, tmp_path))

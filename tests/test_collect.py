@@ -147,9 +147,43 @@ def test_after_a_short_wall_the_run_goes_on(site, videos, tmp_path):
 def test_a_wall_in_the_middle_of_a_video_is_a_wall_too(site, videos, tmp_path):
     site.misbehave(videos[0].id, "429", times=1, after=1)
     pauses = []
-    _, outcomes = gather(tmp_path, videos, pause=pauses.append)
+    _, outcomes = gather(tmp_path, videos[:1], pause=pauses.append)
     assert len(pauses) == 1 and outcomes[videos[0].id].clips
     assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_video_that_alone_meets_a_wall_stops_nobody_and_waits_for_another_day(site, videos, tmp_path):
+    odd, pauses = visiting_order(videos, SETTINGS.seed)["food"][0], []
+    gather(tmp_path, videos[:4])
+    locate = failing({odd.id: Reason.BOT_CHECK})
+    (tmp_path / "ledger.jsonl").write_text(
+        "".join(line for line in (tmp_path / "ledger.jsonl").open() if odd.id not in line)
+    )
+    collected, outcomes = gather(tmp_path, videos, locate=locate, pause=pauses.append)
+    assert collected.stopped_by is None and pauses == []
+    assert [failure.reason for failure in collected.left] == [Reason.BOT_CHECK]
+    assert outcomes.keys() == {video.id for video in videos} - {odd.id}, "no video is blamed for a wall"
+    collected, outcomes = gather(tmp_path, videos)
+    assert outcomes[odd.id].clips and collected.left == ()
+
+
+def test_a_video_that_is_left_for_another_day_has_its_place_taken(site, videos, tmp_path):
+    order = visiting_order(videos, SETTINGS.seed)
+    odd = order["food"][1]
+    with open_ledger(tmp_path, SETTINGS) as ledger:
+        collect(order["food"][:1], ledger, SETTINGS, threads=1)
+        ended = collect(
+            order["food"], ledger, SETTINGS, per_category=3, threads=3, locate=failing({odd.id: Reason.BOT_CHECK})
+        )
+        good = [video.id for video in order["food"] if video.id in ledger.outcomes and ledger.outcomes[video.id].clips]
+    assert good == [order["food"][n].id for n in (0, 2, 3)] and len(ended.left) == 1
+
+
+def test_many_videos_that_alone_meet_a_wall_are_a_wall(site, videos, tmp_path):
+    gather(tmp_path, videos[:1])
+    walled = failing(dict.fromkeys((video.id for video in videos[1:]), Reason.BOT_CHECK))
+    collected, outcomes = gather(tmp_path, videos, locate=walled, manners=Manners(patience_s=0.0))
+    assert collected.stopped_by.reason is Reason.BOT_CHECK and outcomes.keys() == {videos[0].id}
 
 
 def test_after_a_pause_one_video_goes_ahead_and_a_walled_site_is_not_hammered(site, videos, tmp_path):
@@ -184,11 +218,13 @@ def test_of_many_walls_the_longest_time_that_the_site_names_is_waited(site, vide
 
 @pytest.mark.parametrize("when", ["goes meanwhile", "comes back meanwhile"])
 def test_what_others_were_answered_meanwhile_does_not_put_the_blame_on_a_video(when, site, videos, tmp_path):
-    down, answered, tries, pauses = threading.Event(), threading.Event(), [], []
+    down, answered, tries, pauses, seen = threading.Event(), threading.Event(), [], [], set()
 
     def locate(video):
         if video.id != videos[0].id:
-            return media.locate(video)
+            again = video.id in seen  # as a witness
+            seen.add(video.id)
+            return Failure(video.id, Reason.NETWORK, "no route") if again and down.is_set() else media.locate(video)
         tries.append(video.id)
         if len(tries) > 2:
             return media.locate(video)

@@ -55,6 +55,7 @@ class BuildReport:
     duplicates: list[dict[str, Any]] = field(default_factory=list)  # a, b, similarity, labels of the first pairs
     duplicate_pairs: int = 0  # pairs of used videos that share a sound, all of them
     rebuilt: dict[str, Any] = field(default_factory=dict)  # what became of a publication that was built again
+    left: list[str] = field(default_factory=list)  # what was said to videos that alone met a wall, for another day
 
 
 def _chosen(catalog: Catalog, outcomes: dict[str, Outcome], settings: Settings, limit: int | None) -> list[Outcome]:
@@ -155,6 +156,7 @@ def assemble(
     source: str = "",
     sides: Mapping[str, str] | None = None,
     rebuilt: Mapping[str, Any] | None = None,
+    left: Sequence[str] = (),
 ) -> BuildReport:
     """Write FOLDER/dataset (data/*.parquet and report.json) from a ledger's outcomes and their clip files.
 
@@ -170,6 +172,7 @@ def assemble(
         source: the catalogue's name, for the report.
         sides: video id to split, in place of splitting; a video it does not name is left out.
         rebuilt: what became of a publication that was built again, for the report.
+        left: what was said to videos that alone met a wall, for the report.
 
     Raises:
         UserError: no video gave a clip, or a clip file is missing or is not the one the ledger speaks of.
@@ -178,6 +181,7 @@ def assemble(
     placement = place(catalog, outcomes, settings, protocol, per_category, sides)
     _write(folder, placement.splits, catalog.categories)
     report = _report(catalog, outcomes, settings, protocol, placement, source, dict(rebuilt or {}))
+    report = replace(report, left=list(left))
     _publish(folder, report)
     return report
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ytaudio import media
 from ytaudio.assemble import BuildReport, assemble
-from ytaudio.collect import collect
+from ytaudio.collect import Collected, collect
 from ytaudio.errors import UserError, writing_to
 from ytaudio.launches import refuse_if_at_work
 from ytaudio.ledger import Ledger, Settings, open_ledger
@@ -68,9 +68,9 @@ def build(source: Source, out: Path, plan: Plan) -> BuildReport | Failure:
         check_access(plan.access)
         refuse_if_at_work(plan.shared or out)
         merge(plan.shared or out, ledger, settings)
-        wall = _collect(source, ledger, settings, plan)
-        if wall:
-            return wall
+        ended = _collect(source, ledger, settings, plan)
+        if ended.stopped_by:
+            return ended.stopped_by
         rebuilt = _check(source.published, ledger) if source.published else {}
         return assemble(
             out,
@@ -82,6 +82,7 @@ def build(source: Source, out: Path, plan: Plan) -> BuildReport | Failure:
             source=source.name,
             sides=sides_kept(source.published, rebuilt) if source.published else None,
             rebuilt=rebuilt,
+            left=[f"{wall.reason.value}: {wall.detail}"[:_SAID] for wall in ended.left],
         )
 
 
@@ -143,9 +144,9 @@ def launch(
         )
 
 
-def _collect(source: Source, ledger: Ledger, settings: Settings, plan: Plan) -> Failure | None:
+def _collect(source: Source, ledger: Ledger, settings: Settings, plan: Plan) -> Collected:
     with collecting(source.catalog.categories) as show:
-        ended = collect(
+        return collect(
             source.catalog.videos,
             ledger,
             settings,
@@ -158,7 +159,6 @@ def _collect(source: Source, ledger: Ledger, settings: Settings, plan: Plan) -> 
             online=partial(media.online, access=plan.access),
             show=show,
         )
-    return ended.stopped_by
 
 
 def wall_sentence(wall: Failure, now: datetime) -> str:

@@ -1,7 +1,7 @@
 """Videos to clip files and a ledger: threads, walls, resume."""
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
@@ -15,6 +15,8 @@ from ytaudio.manners import Limiter, Manners, Walls
 from ytaudio.media import Failure, Media, Reason
 from ytaudio.turns import Turn, furthest_behind, visiting_order
 from ytaudio.visits import Locate, clip_path, remove_unfinished, visit
+
+_ODD = 3  # videos in a row, which alone are said to meet a wall
 
 
 @dataclass
@@ -34,6 +36,7 @@ class Collected:
 
     attempted: int  # videos visited in this run
     stopped_by: Failure | None  # the wall that ended the run, if one did
+    left: tuple[Failure, ...] = ()  # what met a wall of its own while others were answered: for another day
 
 
 def collect(
@@ -54,7 +57,8 @@ def collect(
     """Visit videos, categories in turn, until each category has `per_category` good ones; None means all there are.
 
     At a wall (the site's, or the network being gone) no visit begins; all wait, longer each time, and after the last
-    wait the run ends. No video is written down for it.
+    wait the run ends. No video is written down for it. A video that meets a wall at which another is answered waits for
+    the end of the run, and is then tried once more.
 
     Args:
         videos: the catalogue's.
@@ -90,7 +94,7 @@ def collect(
             elif rest_s := run.rest_s():
                 pause(rest_s)
             else:
-                return Collected(run.attempted, None)
+                return Collected(run.attempted, None, tuple(run.left))
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
@@ -125,6 +129,11 @@ class _Run:
         self._held: Video | None = None  # whose turn it is, and who waits for the limiter
         self._failed_once: set[str] = set()  # ids of videos that the network failed
         self._is_careful = False  # a wall was met, and nobody has been answered since
+        self._witness = _answered_before(order, ledger)  # a video that was answered
+        self._odd_in_a_row = 0
+        self._odd: deque[Video] = deque()  # that met a wall of their own; their turn waits for them
+        self._last_chance: set[str] = set()  # ids of those that are tried once more
+        self.left: list[Failure] = []
         self._pages = _most_common_hosts(order)
         self._heard = ""  # the address that brought sound last
 
@@ -132,12 +141,20 @@ class _Run:
         """Begin as many visits as there is room, need and leave for."""
         room = 1 if self._is_careful else threads
         while not self.wall and len(self.under_way) < room:
-            self._held = self._held or furthest_behind(self._turns)
+            self._held = self._held or furthest_behind(self._turns) or self._next_odd()
             if self._held is None or self._limiter.wait_s():
                 return
             self._limiter.begin()
             self.under_way[pool.submit(self._visit, self._held)] = self._held
             self._held = None
+
+    def _next_odd(self) -> Video | None:
+        """A video that waits for the end of the run, once that has come."""
+        if self.under_way or not self._odd:
+            return None
+        video = self._odd.popleft()
+        self._last_chance.add(video.id)
+        return video
 
     def go_on(self) -> None:
         """After the pause at a wall: one visit goes ahead, and the others follow when it was answered."""
@@ -171,21 +188,43 @@ class _Run:
         return outcome
 
     def _reaches_others(self) -> bool:
-        return self._online((self._heard, *self._pages))
+        """Whether anything else answers now: a front page, or a video that did before."""
+        if self._online((self._heard, *self._pages)):
+            return True
+        found = self._locate(self._witness) if self._witness else None
+        return found is not None and not (isinstance(found, Failure) and found.reason is Reason.NETWORK)
+
+    def _is_odd(self, video: Video, wall: Failure) -> bool:
+        """Whether a wall is met by this video alone: another, which was answered before, brings sound now.
+
+        Where several in a row are odd, it is the witness that is.
+        """
+        witness = self._witness
+        if wall.reason is Reason.OFFLINE or witness is None or witness.id == video.id:
+            return False
+        if self._odd_in_a_row >= _ODD and video.id not in self._last_chance:
+            return False
+        found = self._locate(witness)
+        opened = found if isinstance(found, Failure) else media.open_media(found)
+        if isinstance(opened, Failure):
+            return False
+        opened.close()
+        return True
 
     def take(self, future: Future[Outcome]) -> None:
         """Sort out what came back: into the ledger, or back to its turn."""
         video, outcome = self.under_way.pop(future), future.result()
         turn, failure = self._turns[video.category], outcome.failure
         if failure and failure.reason.kind == "wall":
-            self.wall = _higher(self.wall, failure)
-            turn.back(video)
+            self._met(failure, video, turn)
             return
         if _network(outcome) and video.id not in self._failed_once:
             self._failed_once.add(video.id)
             turn.back(video)
             return
         if not _network(outcome):
+            self._odd_in_a_row = 0
+            self._witness = video if outcome.clips else self._witness
             self.walls.answered()
             if self.wall and self.wall.reason is Reason.OFFLINE:
                 self.wall = None  # somebody was answered after all
@@ -195,10 +234,30 @@ class _Run:
         self.attempted += 1
         self._tally(outcome)
 
+    def _met(self, wall: Failure, video: Video, turn: Turn) -> None:
+        """A video met a wall: all wait, unless it is this one's own."""
+        if self.wall or not self._is_odd(video, wall):
+            self.wall = _higher(self.wall, wall)
+            turn.back(video)
+            return
+        self._odd_in_a_row += 1
+        if video.id in self._last_chance:
+            turn.give_up()
+            self.left.append(wall)
+        else:
+            self._odd.append(video)
+
     def _tally(self, outcome: Outcome) -> None:
         self.progress.bytes_read += outcome.bytes_read
         self.progress.failed += outcome.failure is not None
         self.progress.good = {category: turn.good for category, turn in self._turns.items()}
+
+
+def _answered_before(order: Mapping[str, Sequence[Video]], ledger: Ledger) -> Video | None:
+    """A video of the catalogue that an earlier run got clips of."""
+    known = ledger.outcomes
+    videos = (video for queue in order.values() for video in queue)
+    return next((video for video in videos if video.id in known and known[video.id].clips), None)
 
 
 def _most_common_hosts(order: Mapping[str, Sequence[Video]]) -> list[str]:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ytaudio.assemble import BuildReport
     from ytaudio.scores import Scores
 
+_LISTED = 40  # categories, and sentences on them
 PASSING = ("live", "network", "server_error", "unknown", "upcoming")  # of media.Reason, without its imports
 
 
@@ -35,11 +36,13 @@ def report_lines(report: "BuildReport", out: Path) -> list[Any]:
     from ytaudio.rebuilt import rebuilt_lines
 
     table = Table(title=f"{report.clips} clips, {report.hours:.2f} hours", title_justify="left")
-    table.add_column("split")
-    for label in report.labels:
-        table.add_column(label, justify="right")
-    for split, counts in report.splits.items():
-        table.add_row(split, *(f"{counts.get(label, {}).get('videos', 0)} videos" for label in report.labels))
+    table.add_column("videos")
+    for split in report.splits:
+        table.add_column(split, justify="right")
+    for label in report.labels[:_LISTED]:
+        table.add_row(label, *(str(counts.get(label, {}).get("videos", 0)) for counts in report.splits.values()))
+    if len(report.labels) > _LISTED:
+        table.add_row(f"... {len(report.labels) - _LISTED} more")
     visits = ", ".join(f"{label} {n['visited']} for {n['good']}" for label, n in report.attempts.items())
     return [
         f"requested   {report.requested} lines",
@@ -58,11 +61,13 @@ def report_lines(report: "BuildReport", out: Path) -> list[Any]:
         ),
         *_try_again(report),
         *_may_open(report),
+        *_left(report),
         f"collected   {report.collected} videos, {report.used} used; {report.bytes_read / 1e6:.1f} MB were read",
         *_twins(report),
         *(plain(line) for line in (rebuilt_lines(report.rebuilt) if report.rebuilt else ())),
         table,
-        *report.missing,
+        *report.missing[:_LISTED],
+        *([f"... {len(report.missing) - _LISTED} more in report.json"] if len(report.missing) > _LISTED else []),
         f"The dataset is in {out / 'dataset'}; publish it: ytaudio push dataset {out} USER/NAME",
     ]
 
@@ -84,6 +89,16 @@ def _may_open(report: "BuildReport") -> list[str]:
         return []
     again = " ".join(f"--retry {reason}" for reason in closed)
     return [f"            an account may be let in: add --cookies FILE {again}"]
+
+
+def _left(report: "BuildReport") -> list[str]:
+    """Videos that met a wall while others were answered."""
+    if not report.left:
+        return []
+    return [
+        f"            {len(report.left)} met a wall that others did not: the same command tries them another day",
+        f"            {textwrap.shorten(plain(report.left[0]), 112, placeholder=' ...')}",
+    ]
 
 
 def _twins(report: "BuildReport") -> list[str]:

@@ -57,6 +57,10 @@ class Turn:
         self.coming -= 1
         self._again.appendleft(video)
 
+    def give_up(self) -> None:
+        """A video under way is left for another day: the next one takes its place."""
+        self.coming -= 1
+
     def done(self, outcome: Outcome) -> None:
         """A video under way has its outcome."""
         self.coming -= 1
