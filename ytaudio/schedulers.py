@@ -1,12 +1,13 @@
 """datatrove's executors, each made fit for tasks that end at walls: in this machine's processes, on Ray, by Slurm."""
 
+import io
 import logging
 import os
 import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +48,12 @@ class LocalTasks(LocalPipelineExecutor):
                 pass
 
     def _run_for_rank(self, rank: int, local_rank: int = 0, node_rank: int = -1) -> PipelineStats:
-        try:
-            return super()._run_for_rank(rank, 1, node_rank)  # only the local rank 0 prints its log, too
-        except TaskStopped:
-            return PipelineStats()
+        # datatrove prints an error with every variable on the way to it; the task's log file has that, too
+        with redirect_stderr(io.StringIO()):
+            try:
+                return super()._run_for_rank(rank, 1, node_rank)
+            except TaskStopped:
+                return PipelineStats()
 
 
 class SlurmTasks(SlurmPipelineExecutor):
