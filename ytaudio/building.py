@@ -1,5 +1,6 @@
 """What `ytaudio build` does: a source to clips, to a dataset and its report."""
 
+import textwrap
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -163,7 +164,7 @@ def _collect(source: Source, ledger: Ledger, settings: Settings, plan: Plan) -> 
 
 def wall_sentence(wall: Failure, now: datetime) -> str:
     """What kind of wall ended the run, that no video is blamed for it, and when and how to go on."""
-    said = plain(wall.detail)[:_SAID]
+    said = textwrap.shorten(plain(wall.detail), _SAID, placeholder=" ...")
     if wall.reason is Reason.OFFLINE:
         return (
             f"This machine seems to be offline ({said}); no video is blamed for it and nothing is lost: "
