@@ -22,6 +22,7 @@ class _TerminatedError(BaseException):
 @contextmanager
 def ending_well() -> Iterator[None]:
     """End this process within seconds of Ctrl-C or SIGTERM, with a sentence, and at once at the end of its work."""
+    sys.unraisablehook = _unraisable
     signal.signal(signal.SIGTERM, _terminated)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell may have it ignored
         signal.signal(signal.SIGINT, _interrupted)
@@ -36,6 +37,12 @@ def ending_well() -> Iterator[None]:
         if threading.active_count() > 1:  # readers that hang in the network would hold the interpreter's own end up
             _end(end.code if isinstance(end.code, int) else 0)
         raise
+
+
+def _unraisable(lost: "sys.UnraisableHookArgs") -> None:
+    """Of an interrupt that gets lost in a callback, say nothing: the timer ends this process all the same."""
+    if not issubclass(lost.exc_type, KeyboardInterrupt | _TerminatedError):
+        sys.__unraisablehook__(lost)
 
 
 def _terminated(number: int, frame: object) -> NoReturn:
