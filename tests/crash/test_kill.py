@@ -11,7 +11,7 @@ from crash.world import made_of
 
 from ytaudio.ledger import read_ledger
 
-BY_MOMENT, BY_CLOCK, IN_A_ROW = 14, 6, 6
+BY_MOMENT, BY_CLOCK, IN_A_ROW = 20, 6, 6
 
 
 def finished(folder) -> set[str]:
