@@ -179,6 +179,27 @@ def test_a_video_that_is_left_for_another_day_has_its_place_taken(site, videos, 
     assert good == [order["food"][n].id for n in (0, 2, 3)] and len(ended.left) == 1
 
 
+def test_a_site_that_answers_pages_and_no_sound_is_a_wall_at_once(site, videos, tmp_path):
+    gather(tmp_path, videos[:1])
+    for video in videos:
+        site.misbehave(video.id, "429", times=1)
+    located = []
+    with open_ledger(tmp_path, SETTINGS) as ledger:
+        ended = collect(
+            videos,
+            ledger,
+            SETTINGS,
+            threads=1,
+            manners=Manners(patience_s=0.0),
+            locate=lambda video: located.append(video.id) or media.locate(video),
+        )
+    for video in videos:
+        while site.next_misbehaviour(video.id):
+            pass
+    assert ended.stopped_by.reason is Reason.RATE_LIMITED
+    assert len(located) == 2 and located[1] == videos[0].id, "the video that meets it, and the one that did not before"
+
+
 def test_many_videos_that_alone_meet_a_wall_are_a_wall(site, videos, tmp_path):
     gather(tmp_path, videos[:1])
     walled = failing(dict.fromkeys((video.id for video in videos[1:]), Reason.BOT_CHECK))

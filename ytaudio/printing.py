@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from ytaudio.scores import Scores
 
 _LISTED = 40  # categories, and sentences on them
-PASSING = ("live", "network", "server_error", "unknown", "upcoming")  # of media.Reason, without its imports
 
 
 def say(*lines: object) -> None:
@@ -78,7 +77,9 @@ def _counts(numbers: "Mapping[str, int]") -> str:
 
 def _try_again(report: "BuildReport") -> list[str]:
     """What the same command would try again."""
-    passing = [reason for reason in sorted(report.failed) if reason in PASSING]
+    from ytaudio.media import Reason
+
+    passing = [reason for reason in sorted(report.failed) if Reason(reason).kind == "temporary"]
     return [f"            the same command tries {', '.join(passing)} again"] if passing else []
 
 
