@@ -80,19 +80,20 @@ def build(
     found = read_source(source, categories.split(",") if categories else None, out)
     if not found.published:
         wanted.check(found.catalog.categories)
-    elif (per_category, clips_per_video, clip_seconds, seed, protocol) != (None, 3, 10.0, 0, "default"):
-        raise UserError(
-            f"{source} says itself which videos, windows and splits it has: leave out --per-category, "
-            "--clips-per-video, --clip-seconds, --seed and --protocol."
-        )
     from ytaudio import building
     from ytaudio.ledger import Settings
     from ytaudio.manners import Manners
     from ytaudio.media import Access, Failure
 
+    settings = Settings(clips_per_video, clip_seconds, seed)
+    if found.published and (per_category or protocol != "default" or settings != Settings()):
+        raise UserError(
+            f"{source} says itself which videos, windows and splits it has: leave out --per-category, "
+            "--clips-per-video, --clip-seconds, --seed and --protocol."
+        )
     say(*found.notes)
     plan = building.Plan(
-        settings=Settings(clips_per_video, clip_seconds, seed),
+        settings=settings,
         protocol=protocol_named(found.protocol(protocol)),
         per_category=None if found.published else per_category or wanted.per_category(),
         threads=threads,

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000  # <linux/sched.h>
-MS_RDONLY, MS_REMOUNT = 0x1, 0x20  # <linux/mount.h>
+MS_RDONLY, MS_REMOUNT, MS_REC, MS_PRIVATE = 0x1, 0x20, 0x4000, 0x40000  # <linux/mount.h>
 ROOM_BYTES = 16 << 20  # of the file system in memory
 EVENTS = ("open", "os.rename", "os.mkdir", "os.rmdir", "os.remove")  # audited by Python itself
 
@@ -90,9 +90,9 @@ class Forge:
         return self.wait()
 
 
-def _mount(folder: str, flags: int, options: str) -> None:
+def _mount(folder: str, flags: int, options: str, kind: bytes | None = b"tmpfs") -> None:
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mount(b"none", folder.encode(), b"tmpfs", flags, options.encode()):
+    if libc.mount(b"none", folder.encode(), kind, flags, options.encode()):
         raise OSError(ctypes.get_errno(), "mount")
 
 
@@ -104,11 +104,14 @@ def _enter_room(folder: str) -> None:
     """
     libc = ctypes.CDLL(None, use_errno=True)
     user, group = os.getuid(), os.getgid()
-    if libc.unshare(CLONE_NEWUSER | CLONE_NEWNS):
+    if libc.unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0:
+        Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/uid_map").write_text(f"0 {user} 1")
+        Path("/proc/self/gid_map").write_text(f"0 {group} 1")
+    elif libc.unshare(CLONE_NEWNS) == 0:  # root, where users may not make namespaces of their own
+        _mount("/", MS_REC | MS_PRIVATE, "", kind=None)
+    else:
         raise OSError(ctypes.get_errno(), "unshare")
-    Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"0 {user} 1")
-    Path("/proc/self/gid_map").write_text(f"0 {group} 1")
     _mount(folder, 0, f"size={ROOM_BYTES}")
 
 
