@@ -25,6 +25,7 @@ ROOMS = (
         "kaggle",
         "sources",
         "arguments",
+        "choices",
         "checkpoints",
     ),
     *("training_data", "runs"),

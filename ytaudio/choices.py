@@ -1,0 +1,82 @@
+"""What may bring more accuracy, as settings of a recipe: each with its source, its default the plain method."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from ytaudio.errors import UserError
+
+POOLINGS = ("mean", "statistics", "attention")
+CLASS_WEIGHTS = ("none", "balanced")
+
+
+@dataclass
+class AccuracyArguments:
+    """Settings that change what is learnt; `label_smoothing_factor` is TrainingArguments' own."""
+
+    _argument_group_name: ClassVar[str] = "more accuracy"
+
+    pooling: str = field(
+        default="mean",
+        metadata={
+            "help": "Frames to one vector: mean, statistics (mean and deviation; Snyder et al. 2018) or attention "
+            "(attentive statistics; Okabe et al. 2018). The last two make a model that brings its own code."
+        },
+    )
+    layer_weights: bool = field(
+        default=False,
+        metadata={"help": "Learn how much each layer of the backbone counts (SUPERB, Yang et al. 2021)."},
+    )
+    head_learning_rate: float | None = field(
+        default=None,
+        metadata={"help": "Of everything that is not pretrained; learning_rate where it is left out."},
+    )
+    head_first: bool = field(
+        default=False,
+        metadata={"help": "Fit the head on the frozen backbone before all is trained (LP-FT, Kumar et al. 2022)."},
+    )
+    class_weights: str = field(
+        default="none",
+        metadata={"help": "none, or balanced: a clip counts as much as its class is rare (King and Zeng 2001)."},
+    )
+    mixup_alpha: float = field(
+        default=0.0,
+        metadata={"help": "Mix pairs of crops and their labels by Beta(alpha, alpha) (mixup, Zhang et al. 2018)."},
+    )
+    gain_db: float = field(
+        default=0.0, metadata={"help": "Change a crop's level by up to so many dB up or down, in training."}
+    )
+    time_shift_s: float = field(
+        default=0.0, metadata={"help": "Roll a crop by up to so many seconds either way, in training."}
+    )
+    spec_augment: bool | None = field(
+        default=None,
+        metadata={
+            "help": "Blank stripes of time and of features in training (SpecAugment, Park et al. 2019); "
+            "as the model's config says where it is left out."
+        },
+    )
+    ema_decay: float = field(
+        default=0.0,
+        metadata={"help": "Evaluate and keep a moving average of the weights, 0.99 or so; 0 keeps the weights."},
+    )
+    validation_crops: int = field(
+        default=1, metadata={"help": "Crops a clip, averaged, when the best epoch is chosen on validation."}
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense.
+
+        Raises:
+            UserError: naming the setting and what it takes.
+        """
+        if self.pooling not in POOLINGS:
+            raise UserError(f"pooling is {self.pooling!r}: choose one of {', '.join(POOLINGS)}.")
+        if self.class_weights not in CLASS_WEIGHTS:
+            raise UserError(f"class_weights is {self.class_weights!r}: choose one of {', '.join(CLASS_WEIGHTS)}.")
+        for name in ("mixup_alpha", "gain_db", "time_shift_s"):
+            if getattr(self, name) < 0:
+                raise UserError(f"{name} is {getattr(self, name)}: give 0 to do without it, or more.")
+        if not 0 <= self.ema_decay < 1:
+            raise UserError(f"ema_decay is {self.ema_decay}: give 0 to do without it, or a share below 1 such as 0.99.")
+        if self.validation_crops < 1:
+            raise UserError(f"validation_crops is {self.validation_crops}: give 1 or more.")
