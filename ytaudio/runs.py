@@ -32,6 +32,9 @@ class TrainingRun:
     crop_seconds: float
     hardware: str
     versions: dict[str, str]  # package to version
+    energy_wh: float | None = None  # that the training took; None where no counter could be read
+    energy_source: str = ""  # what that figure counts: "CPU, memory", "GPU"; see ytaudio.energy
+    price: str = ""  # what it cost, in the words of who paid: "0.40 EUR at 2.00 an hour"
 
     def save(self, folder: str | Path) -> None:
         """Write training_run.json into a model folder."""
