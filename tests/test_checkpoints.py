@@ -12,7 +12,7 @@ from transformers import (
     Wav2Vec2FeatureExtractor,
 )
 
-from ytaudio.checkpoints import ModelError, freeze, load_classifier, load_for_inference, revision_of
+from ytaudio.checkpoints import ModelError, load_classifier, load_for_inference, revision_of
 from ytaudio.clips import encode
 from ytaudio.models import SpectrogramCNNForAudioClassification
 from ytaudio.training_data import ClipCollator
@@ -148,38 +148,6 @@ def test_a_setting_that_a_checkpoint_does_not_have(tmp_path):
     saved(tmp_path)
     with pytest.raises(ModelError, match="has no setting widht"):
         load_classifier(tmp_path, LABELS, config={"widht": 8})
-
-
-def frozen(model) -> set[str]:
-    return {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
-
-
-@pytest.mark.parametrize(
-    "kind, how, parts",
-    [
-        ("spectrogram_cnn", "none", set()),
-        ("spectrogram_cnn", "backbone", {"input_norm", "blocks"}),
-        ("wav2vec2", "none", set()),
-        ("wav2vec2", "feature_encoder", {"wav2vec2.feature_extractor"}),
-        ("wav2vec2", "backbone", {"wav2vec2"}),
-        ("audio-spectrogram-transformer", "backbone", {"audio_spectrogram_transformer"}),
-        ("whisper", "backbone", {"encoder"}),
-        ("whisper", "feature_encoder", {"encoder"}),
-    ],
-)
-def test_freezing_holds_exactly_the_part_named(kind, how, parts):
-    model, _ = load_classifier(kind, LABELS, config=FAMILIES[kind])
-    freeze(model, how)
-    expected = {name for name, _ in model.named_parameters() if any(name.startswith(f"{p}.") for p in parts)}
-    assert frozen(model) == expected
-
-
-@pytest.mark.parametrize("how, says", [("feature_encoder", "has no feature encoder"), ("head", "choose one of")])
-def test_freezing_what_is_not_there(how, says):
-    model, _ = load_classifier("spectrogram_cnn", LABELS, config=TINY_CNN)
-    with pytest.raises(ModelError, match=says):
-        freeze(model, how)
-    assert not frozen(model)
 
 
 def test_a_model_type_that_classifies_no_audio():

@@ -20,20 +20,15 @@ from transformers import (
 from transformers import AutoModelForAudioClassification as _Classifier
 
 import ytaudio.models  # noqa: F401 (registers our own with the Auto classes)
-from ytaudio.errors import UserError
+from ytaudio.errors import ModelError
 from ytaudio.hub_errors import hub_errors, hub_sentence, is_local
 
-FREEZE = ("none", "feature_encoder", "backbone")
 _AUTO = "AutoModelForAudioClassification"
 _LACKS = {
     AutoConfig: "is not an audio classifier that transformers can load: name a model with a config.json it knows.",
     AutoFeatureExtractor: "has no feature extractor: save one beside its weights, as preprocessor_config.json.",
     _Classifier: "cannot be loaded ({said}): name a model with weights that fit its config.json.",
 }
-
-
-class ModelError(UserError):
-    """A model that cannot be used; the message is one sentence that names the mend."""
 
 
 def _is_new(name: str) -> bool:
@@ -169,29 +164,3 @@ def load_for_inference(
 def revision_of(model: PreTrainedModel) -> str:
     """The commit of the Hub that a model was loaded at, or "" where it came from a folder or is new."""
     return getattr(model.config, "_commit_hash", None) or ""
-
-
-def freeze(model: PreTrainedModel, how: str) -> None:
-    """Stop gradients of part of a model.
-
-    "none" trains all; "feature_encoder" holds what turns the waveform into frames (wav2vec2 and its kin); "backbone"
-    trains the head alone. Of whisper, whose encoder is one piece, both hold the encoder. Batch norms of a frozen part
-    still follow the batches.
-
-    Raises:
-        ModelError: another word, or the model has no such part.
-    """
-    if how not in FREEZE:
-        raise ModelError(f"freeze is {how!r}: choose one of {', '.join(FREEZE)}.")
-    if how == "none":
-        return
-    first = "freeze_feature_encoder" if how == "feature_encoder" else "freeze_base_model"
-    for method in (first, "freeze_encoder"):
-        if hasattr(model, method):
-            getattr(model, method)()
-            return
-    if how == "backbone" and model.base_model is not model:
-        for parameter in model.base_model.parameters():
-            parameter.requires_grad = False
-        return
-    raise ModelError(f"{model.config.model_type} has no {how.replace('_', ' ')} to freeze: set freeze to none.")

@@ -10,6 +10,10 @@ class UserError(ValueError):
     """Something the user can mend; the message is one sentence that says how."""
 
 
+class ModelError(UserError):
+    """A model that cannot be used; the message is one sentence that names the mend."""
+
+
 _FOLDER_TROUBLE = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM),
     *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG),

@@ -147,6 +147,7 @@ class SpectrogramCNNForAudioClassification(PreTrainedModel):
     # The loss is a mean over the batch and ignores num_items_in_batch: Trainer itself must divide by the
     # accumulation steps, or loss and gradients would be multiplied by them.
     accepts_loss_kwargs = False
+    backbone_parts = ("input_norm", "blocks")  # what a head may be put on: what `embed` computes with
     _keep_in_fp32_modules_strict = {"log_mel_layer"}  # noqa: RUF012 (PreTrainedModel declares it so)
 
     def __init__(self, config: SpectrogramCNNConfig):
@@ -174,7 +175,7 @@ class SpectrogramCNNForAudioClassification(PreTrainedModel):
 
     def freeze_base_model(self) -> None:
         """Train the classifier and the layer before it alone."""
-        for part in (self.input_norm, self.blocks):
+        for part in map(self.get_submodule, self.backbone_parts):
             for parameter in part.parameters():
                 parameter.requires_grad = False
 
@@ -208,8 +209,8 @@ class SpectrogramCNNForAudioClassification(PreTrainedModel):
                 x = x.masked_fill(blank[:, :, None] if axis == 1 else blank[:, None, :], 0)
         return x
 
-    def features(self, input_values: Tensor) -> Tensor:
-        """What the classifier sees: (batch, samples) -> (batch, hidden_size)."""
+    def embed(self, input_values: Tensor) -> Tensor:
+        """What the blocks hear, over the whole input: (batch, samples) -> (batch, width * 2 ** (depth - 1))."""
         x = self.log_mel(self._long_enough(input_values)).to(self.input_norm.weight.dtype)
         x = self.input_norm(x.transpose(1, 2)).transpose(1, 2)
         if self.training and self.config.apply_spec_augment:
@@ -218,8 +219,12 @@ class SpectrogramCNNForAudioClassification(PreTrainedModel):
         for block in self.blocks:
             x = self.dropout(block(x))
         x = x.mean(dim=3)  # over frequency: (batch, channels, frames)
-        x = x.amax(dim=2) + x.mean(dim=2)
-        return F.relu(self.projector(self.dropout(x)))
+        return x.amax(dim=2) + x.mean(dim=2)
+
+    def classify(self, embedding: Tensor) -> Tensor:
+        """Logits of what `embed` gave: (batch, features) -> (batch, labels)."""
+        hidden = F.relu(self.projector(self.dropout(embedding)))
+        return self.classifier(self.dropout(hidden))
 
     def forward(
         self, input_values: Tensor, labels: Tensor | None = None, return_dict: bool | None = None
@@ -228,7 +233,7 @@ class SpectrogramCNNForAudioClassification(PreTrainedModel):
 
         With labels (batch,) there is a loss too: cross entropy, the mean over the batch.
         """
-        logits = self.classifier(self.dropout(self.features(input_values)))
+        logits = self.classify(self.embed(input_values))
         loss = None if labels is None else F.cross_entropy(logits.float(), labels)
         output = SequenceClassifierOutput(loss=loss, logits=logits)
         return output.to_tuple() if return_dict is False else output
