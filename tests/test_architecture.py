@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ytaudio"
 ROOMS = (
-    *("errors", "durable", "catalog", "media", "clips", "fingerprints", "ledger", "manners"),
+    *("errors", "durable", "energy", "catalog", "media", "clips", "fingerprints", "ledger", "manners"),
     *("visits", "turns", "collect", "places", "launches", "shares", "schedulers", "engine"),
     *("exchange", "splits", "parquet"),
     *(
@@ -26,10 +26,11 @@ ROOMS = (
         "sources",
         "arguments",
         "choices",
+        "freezing",
         "checkpoints",
     ),
-    *("training_data", "runs"),
-    *("training", "intervals", "metric", "scores", "floors", "comparison", "evaluation", "classify", "plots", "cards"),
+    *("augmentations", "training_data", "preloading", "runs", "intervals", "losses", "averaging", "trainer"),
+    *("training", "fitting", "metric", "scores", "floors", "comparison", "evaluation", "classify", "plots", "cards"),
     *("packing", "hub", "localhub", "testing", "progress", "printing"),
     *("building", "options", "ending", "quickstart", "space", "cli"),
 )

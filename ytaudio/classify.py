@@ -70,7 +70,7 @@ class Classifier:
         """The averaged answer for crops: a list of float32 (samples,) at 16 kHz, shorter ones repeated to the crop."""
         collator = training.ClipCollator(self.extractor, self.crop_seconds)
         crops = [clips.repeat_to(waveform, collator.samples)[: collator.samples] for waveform in waveforms]
-        inputs = torch.stack([collator.features(crop) for crop in crops])
+        inputs = collator.features(crops)
         with torch.inference_mode():
             probabilities = self.model(**{collator.name: inputs}).logits.float().softmax(-1).numpy()
         mean = probabilities.mean(axis=0)

@@ -1,6 +1,7 @@
 """Windows, crops, waveform to FLAC and back, resampling, minimum length."""
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,12 +84,17 @@ def decode(flac: bytes, start: int = 0, samples: int = -1) -> np.ndarray:
     Any file soundfile reads is accepted, and resampled where its rate is another (then start and samples count at
     16 kHz all the same).
     """
+    return decode_from(flac, lambda length: start, samples)
+
+
+def decode_from(flac: bytes, where: Callable[[int], int], samples: int) -> np.ndarray:
+    """As `decode`, from where `where` says, which is told how many samples at 16 kHz the clip holds."""
     with soundfile.SoundFile(io.BytesIO(flac)) as file:
         rate = file.samplerate
-        file.seek(min(start * rate // SAMPLING_RATE, file.frames))
+        file.seek(min(where(file.frames * SAMPLING_RATE // rate) * rate // SAMPLING_RATE, file.frames))
         wanted = -1 if samples < 0 else -(-samples * rate // SAMPLING_RATE)
-        waveform = file.read(wanted, dtype="float32", always_2d=True).mean(axis=1)
-    return resample(waveform, rate)
+        waveform = file.read(wanted, dtype="float32")
+    return resample(waveform if waveform.ndim == 1 else waveform.mean(axis=1), rate)
 
 
 def crop_starts(length: int, crop: int, count: int) -> list[int]:

@@ -134,7 +134,7 @@ def _listen(network: Any, collator: ClipCollator, rows: Iterable[bytes], crops: 
     owners: list[int] = []
     pieces = _cut(rows, collator.samples, crops)
     while batch := list(itertools.islice(pieces, batch_size)):
-        inputs = torch.stack([collator.features(waveform) for _, waveform in batch])
+        inputs = collator.features([waveform for _, waveform in batch])
         with torch.inference_mode():
             logits = network(**{collator.name: inputs.to(device)}).logits
         heard.append(logits.float().softmax(-1).double().cpu().numpy())

@@ -1,7 +1,7 @@
 """What a recipe needs and a test must hold: loading any checkpoint, crops, collator, freezing, loss scaling.
 
-Models are in `checkpoints`, datasets and crops in `training_data`, settings in `arguments`; this module offers them
-all under one name and adds what joins them: the Trainer, its metrics, and the record of a run.
+Models are in `checkpoints`, datasets and crops in `training_data`, settings in `arguments`,
+the Trainer in `trainer`: this module offers them all under one name and adds the record of a run.
 """
 
 import json
@@ -15,25 +15,21 @@ from pathlib import Path
 from typing import Any
 
 import datasets
-import numpy as np
 import torch
 from huggingface_hub.utils import disable_progress_bars as disable_hub_progress_bars
-from sklearn.metrics import accuracy_score, f1_score
-from torch.utils.data import DataLoader
-from transformers import EvalPrediction, Trainer, TrainerCallback
 from transformers.utils import logging as transformers_logging
 
 from ytaudio.arguments import SettingsError, parse_mapping, parse_settings
 from ytaudio.checkpoints import (
-    FREEZE,
     ModelError,
-    freeze,
     load_classifier,
     load_for_inference,
     revision_of,
 )
 from ytaudio.errors import writing_to
+from ytaudio.freezing import FREEZE, freeze
 from ytaudio.runs import CROP_S, RUN_FILE, TrainingRun, trained_crop_seconds
+from ytaudio.trainer import ClipTrainer, VideoMetrics
 from ytaudio.training_data import ClipCollator, DatasetError, open_dataset
 
 __all__ = [
@@ -46,9 +42,9 @@ __all__ = [
     "ModelError",
     "SettingsError",
     "TrainingRun",
+    "VideoMetrics",
     "already_done",
     "begin",
-    "compute_metrics",
     "freeze",
     "hardware",
     "last_checkpoint",
@@ -129,47 +125,6 @@ def hardware() -> str:
     if torch.cuda.is_available():
         return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
     return f"CPU, {len(os.sched_getaffinity(0))} cores ({platform.machine()})"
-
-
-def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
-    """Accuracy and macro-F1 over clips, for Trainer to choose the best checkpoint by.
-
-    A class that neither occurs nor is predicted counts as F1 0, so the number of classes never changes. Scores over
-    videos, with intervals, are evaluation's.
-    """
-    scores = prediction.predictions
-    logits = scores[0] if isinstance(scores, tuple) else scores
-    guesses, truth = logits.argmax(axis=-1), np.asarray(prediction.label_ids)
-    macro_f1 = f1_score(truth, guesses, labels=list(range(logits.shape[-1])), average="macro", zero_division=0)
-    return {"accuracy": float(accuracy_score(truth, guesses)), "macro_f1": float(macro_f1)}
-
-
-class _FreshCrops(TrainerCallback):
-    """Tells the collator the epoch, before the epoch's first batch is read."""
-
-    def __init__(self, collator: ClipCollator) -> None:
-        self.collator = collator
-
-    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """After a resume in mid-epoch the epoch is a fraction: its whole part counts."""
-        self.collator.set_epoch(int(state.epoch or 0))
-
-
-class ClipTrainer(Trainer):
-    """Trainer with random crops in training and `eval_collator`'s in evaluation."""
-
-    def __init__(self, *, data_collator: ClipCollator, eval_collator: ClipCollator, **kwargs: Any) -> None:
-        super().__init__(data_collator=data_collator, **kwargs)
-        self.eval_collator = eval_collator
-        self.add_callback(_FreshCrops(data_collator))
-
-    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
-        """As Trainer's, with the other collator."""
-        training, self.data_collator = self.data_collator, self.eval_collator
-        try:
-            return super().get_eval_dataloader(eval_dataset)
-        finally:
-            self.data_collator = training
 
 
 def _checkpoints(folder: Path) -> Iterator[Path]:

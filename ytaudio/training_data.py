@@ -11,8 +11,10 @@ import torch
 from datasets import Audio, ClassLabel, DatasetDict, IterableDatasetDict, load_dataset
 from datasets.exceptions import DatasetGenerationError
 from huggingface_hub import HfApi
+from torch.utils.data import Dataset as TorchDataset
 
-from ytaudio.clips import MINIMUM_S, SAMPLING_RATE, decode, frames, repeat_to, resample
+from ytaudio.augmentations import Augmentation
+from ytaudio.clips import MINIMUM_S, SAMPLING_RATE, crop_starts, decode_from, repeat_to, resample
 from ytaudio.errors import UserError
 from ytaudio.hub_errors import hub_errors, is_local
 
@@ -66,26 +68,32 @@ def open_dataset(name: str | Path, revision: str | None = None) -> tuple[Dataset
     return dataset.cast_column("audio", Audio(sampling_rate=SAMPLING_RATE, decode=False)), sha, labels
 
 
-def _bytes_of(audio: dict[str, Any]) -> bytes:
-    return audio["bytes"] if audio["bytes"] is not None else Path(audio["path"]).read_bytes()
-
-
 class ClipCollator:
     """Rows of a dataset to a batch of crops of one length, each read without decoding the rest of its clip.
 
     A clip shorter than the crop is repeated up to it; a crop is never shorter than clips.MINIMUM_S. Crops are centred,
     or, with `random`, begin where `seed`, the epoch and the clip itself say: the same however many workers read, and
-    the same after a resume, other in each epoch once `set_epoch` tells it (ClipTrainer does).
+    the same after a resume, other in each epoch once `set_epoch` tells it (ClipTrainer does). A row that `CropsOf`
+    made has the crop that its number says.
+
+    Args:
+        extractor: a SequenceFeatureExtractor.
+        crop_seconds: length of the crops.
+        random: another crop in each epoch, changed as `augmentation` says.
+        seed: of the random crops.
+        augmentation: how far random crops may be changed.
     """
 
     def __init__(
         self,
-        extractor: Any,  # a SequenceFeatureExtractor, whose call and model_input_names its type does not declare
+        extractor: Any,  # whose call and model_input_names its type does not declare
         crop_seconds: float,
         random: bool = False,
         seed: int = 0,
+        augmentation: Augmentation | None = None,
     ) -> None:
         self.extractor, self.random, self.seed = extractor, random, seed
+        self.augmentation = augmentation or Augmentation()
         self.samples = round(max(crop_seconds, MINIMUM_S) * SAMPLING_RATE)
         self.name: str = extractor.model_input_names[0]
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # seen by workers that are already running
@@ -94,30 +102,75 @@ class ClipCollator:
         """Random crops begin elsewhere from now on."""
         self._epoch.fill_(epoch)
 
-    def start(self, flac: bytes) -> int:
-        """Where the crop of a clip begins, in samples at 16 kHz."""
-        spare = frames(flac) - self.samples
+    def generator(self, crc: int) -> np.random.Generator:
+        """What draws all that is random of one clip in this epoch; `crc` is zlib.crc32 of the encoded clip."""
+        return np.random.Generator(np.random.PCG64(np.random.SeedSequence([self.seed, int(self._epoch), crc])))
+
+    def start(self, length: int, row: dict[str, Any], generator: np.random.Generator) -> int:
+        """Where the crop of a clip of `length` samples begins, in samples at 16 kHz."""
+        spare = length - self.samples
         if spare <= 0:
             return 0
+        if "part" in row:
+            number, of = row["part"]
+            starts = crop_starts(length, self.samples, of)
+            return starts[number % len(starts)]
+        return int(generator.integers(0, spare + 1)) if self.random else spare // 2
+
+    def crop(self, row: dict[str, Any]) -> tuple[np.ndarray, float]:
+        """The crop of one row, float32 (samples,) at 16 kHz, and the gain it is to have in the end."""
+        audio = row["audio"]
+        held = audio.get("waveform")  # decoded before, by `preloading`: int16 or float32 (samples,)
+        flac = b"" if held is not None else encoded(audio)
+        generator = self.generator(audio["crc"] if held is not None else zlib.crc32(flac))
+
+        def where(length: int) -> int:
+            return self.start(length, row, generator)
+
+        if held is None:
+            waveform = decode_from(flac, where, self.samples)
+        else:
+            start = where(len(held))
+            waveform = held[start : start + self.samples].astype(np.float32)
+            if held.dtype == np.int16:
+                waveform /= 32768  # as soundfile scales it
+        waveform = repeat_to(waveform, self.samples)[: self.samples]
         if not self.random:
-            return spare // 2
-        words = np.random.SeedSequence([self.seed, int(self._epoch), zlib.crc32(flac)]).generate_state(1)
-        generator = torch.Generator().manual_seed(int(words[0]))
-        return int(torch.randint(0, spare + 1, (), generator=generator))
+            return waveform, 1.0
+        return self.augmentation.shift(waveform, generator), self.augmentation.gain(generator)
 
-    def crop(self, audio: dict[str, Any]) -> np.ndarray:
-        """The crop of one encoded clip: float32 (samples,) at 16 kHz."""
-        flac = _bytes_of(audio)
-        return repeat_to(decode(flac, self.start(flac), self.samples), self.samples)[: self.samples]
-
-    def features(self, waveform: np.ndarray) -> torch.Tensor:
-        """What the model is fed of one waveform at 16 kHz: (samples,), or (frames, bins) as the extractor has it."""
+    def features(self, waveforms: Sequence[np.ndarray]) -> torch.Tensor:
+        """What the model is fed of waveforms of one length at 16 kHz: (batch, samples), or (batch, frames, bins)."""
         rate = self.extractor.sampling_rate
-        out = self.extractor(resample(waveform, SAMPLING_RATE, rate), sampling_rate=rate, return_tensors="np")
-        return torch.from_numpy(np.asarray(out[self.name][0], dtype=np.float32))
+        heard = [resample(waveform, SAMPLING_RATE, rate) for waveform in waveforms]
+        # all are of one length: on a ragged list the extractor would normalise over the padding
+        out = self.extractor(heard, sampling_rate=rate, return_tensors="np")
+        return torch.from_numpy(np.asarray(out[self.name], dtype=np.float32))
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Rows with audio {"bytes", "path"} and label to {input name: (batch, ...), labels: (batch,)}."""
-        # clip by clip: on a ragged list the extractor would normalise over the padding
-        inputs = torch.stack([self.features(self.crop(row["audio"])) for row in rows])
+        waveforms, gains = zip(*(self.crop(row) for row in rows), strict=True)
+        inputs = self.features(waveforms)
+        if inputs.dim() == 2:  # a waveform, which the extractor may have normalised: the level is changed after it
+            inputs *= torch.tensor(gains, dtype=torch.float32)[:, None]
         return {self.name: inputs, "labels": torch.tensor([row["label"] for row in rows])}
+
+
+class CropsOf(TorchDataset):
+    """The rows of a split, each `crops` times: a row for every crop that is spread evenly over its clip."""
+
+    def __init__(self, split: Any, crops: int) -> None:
+        self.split, self.crops = split, crops
+
+    def __len__(self) -> int:
+        """Rows times crops."""
+        return len(self.split) * self.crops
+
+    def __getitem__(self, place: int) -> dict[str, Any]:
+        """The row, with `part`: the crop's number and how many there are."""
+        return {**self.split[place // self.crops], "part": (place % self.crops, self.crops)}
+
+
+def encoded(audio: dict[str, Any]) -> bytes:
+    """The encoded sound of a row, whether the dataset holds it or points to a file."""
+    return audio["bytes"] if audio["bytes"] is not None else Path(audio["path"]).read_bytes()
