@@ -23,7 +23,7 @@ class DatasetError(UserError):
     """A dataset that cannot be used; the message is one sentence that names the mend."""
 
 
-def _check_columns(name: str, dataset: DatasetDict) -> list[str]:
+def _check_columns(name: str, dataset: DatasetDict | IterableDatasetDict) -> list[str]:
     """The labels of a dataset that has what training needs."""
     for split, rows in dataset.items():
         columns = ", ".join(rows.column_names)
@@ -50,19 +50,26 @@ def open_dataset(name: str | Path, revision: str | None = None) -> tuple[Dataset
         DatasetError: no such dataset or revision, the Hub does not answer or refuses the token, or the columns `audio`
             (Audio) and `label` (ClassLabel) are not there.
     """
+    return open_splits(name, revision)
+
+
+def open_splits(
+    name: str | Path, revision: str | None = None, *, streaming: bool = False
+) -> tuple[Any, str, list[str]]:
+    """As `open_dataset`; with `streaming` nothing is downloaded yet and the splits are datasets.IterableDataset."""
     name = str(name)
     if not is_local(name) and (name.startswith((".", "/", "~")) or name.count("/") > 1):
         raise DatasetError(f"There is no folder {name}: give a dataset's folder, or its name on the Hub as USER/NAME.")
     with hub_errors(f"dataset {name}", DatasetError):
         sha = "" if is_local(name) else HfApi().dataset_info(name, revision=revision).sha or ""
         try:
-            dataset = load_dataset(name, revision=sha or None)
+            dataset = load_dataset(name, revision=sha or None, streaming=streaming)
         except FileNotFoundError as error:  # as datasets' own errors are, for an empty repository or folder
             raise DatasetError(f"{name} holds no data that datasets can read: publish Parquet files in it.") from error
         except (DatasetGenerationError, pyarrow.ArrowInvalid) as error:
             said = " ".join(str(error.__cause__ or error).split())
             raise DatasetError(f"The data of {name} cannot be read ({said[:160]}): publish it again.") from error
-    if isinstance(dataset, IterableDatasetDict) or not isinstance(dataset, DatasetDict):
+    if not isinstance(dataset, IterableDatasetDict if streaming else DatasetDict):
         raise DatasetError(f"{name} has no splits: publish it with train, validation and test.")
     labels = _check_columns(name, dataset)
     return dataset.cast_column("audio", Audio(sampling_rate=SAMPLING_RATE, decode=False)), sha, labels
