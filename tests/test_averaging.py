@@ -18,7 +18,7 @@ def model():
 
 
 def weight(model: nn.Module) -> float:
-    return float(model[0].weight[0, 0])
+    return model[0].weight[0, 0].item()
 
 
 def averaged(average: WeightAverage, model: nn.Module) -> float:

@@ -1,7 +1,10 @@
+import io
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from datasets import Audio, ClassLabel, Dataset, DatasetDict, Features, Value
 from huggingface_hub import HfApi
@@ -9,8 +12,9 @@ from making import LABELS, dataset_folder, tone
 from torch.utils.data import DataLoader
 from transformers import ASTFeatureExtractor, Wav2Vec2FeatureExtractor
 
-from ytaudio.clips import encode
-from ytaudio.training_data import ClipCollator, DatasetError, open_dataset
+from ytaudio.augmentations import Augmentation
+from ytaudio.clips import SAMPLING_RATE, encode, frames
+from ytaudio.training_data import ClipCollator, CropsOf, DatasetError, open_dataset
 
 PLAIN = Wav2Vec2FeatureExtractor(do_normalize=False)
 RATE = 16_000
@@ -26,7 +30,11 @@ def row(waveform: np.ndarray, label: int = 0) -> dict:
 
 
 def starts(collator: ClipCollator, rows: list[dict]) -> list[int]:
-    return [collator.start(row["audio"]["bytes"]) for row in rows]
+    clips = [row["audio"]["bytes"] for row in rows]
+    return [
+        collator.start(frames(flac), row, collator.generator(zlib.crc32(flac)))
+        for flac, row in zip(clips, rows, strict=True)
+    ]
 
 
 def test_a_centre_crop_is_the_centre(tmp_path):
@@ -86,6 +94,37 @@ def test_workers_read_the_same_crops_and_follow_the_epoch_while_they_live():
         expected = [collator(rows[:2]), collator(rows[2:])]
         for batch, other in zip(loader, expected, strict=True):
             assert torch.equal(batch["input_values"], other["input_values"])
+
+
+def test_the_crops_of_a_row_are_spread_over_its_clip():
+    rows = CropsOf([row(ramp(3.0), 1), row(ramp(1.0), 2)], 3)
+    batch = ClipCollator(PLAIN, 1.0)([rows[n] for n in range(len(rows))])
+    assert batch["labels"].tolist() == [1, 1, 1, 2, 2, 2]
+    for crop, start in zip(batch["input_values"], (0, RATE, 2 * RATE, 0, 0, 0), strict=True):
+        source = ramp(3.0) if start else ramp(1.0)
+        np.testing.assert_allclose(crop[:100], source[start : start + 100], atol=2**-15)
+
+
+def test_augmentations_change_training_crops_alone_and_alike_each_time():
+    rows = [row(tone(0, n, 2.0)) for n in range(8)]
+    changes = Augmentation(gain_db=12.0, time_shift_s=0.5)
+    plain = ClipCollator(PLAIN, 1.0, random=True)(rows)["input_values"]
+    changed = ClipCollator(PLAIN, 1.0, random=True, augmentation=changes)(rows)["input_values"]
+    assert torch.equal(ClipCollator(PLAIN, 1.0, random=True, augmentation=changes)(rows)["input_values"], changed)
+    levels = 20 * torch.log10(changed.std(dim=1) / plain.std(dim=1))
+    assert levels.abs().max() <= 12.1 and levels.min() < -1 and levels.max() > 1
+    still = ClipCollator(PLAIN, 1.0, augmentation=changes)(rows)["input_values"]
+    assert torch.equal(still, ClipCollator(PLAIN, 1.0)(rows)["input_values"])
+    normalised = Wav2Vec2FeatureExtractor(do_normalize=True)
+    louder = ClipCollator(normalised, 1.0, random=True, augmentation=changes)(rows)["input_values"]
+    assert louder.std(dim=1).max() > 1.2, "an extractor that normalises does not undo it"
+
+
+def test_a_clip_at_another_rate_is_cropped_where_it_would_be_at_16_khz():
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.repeat(ramp(3.0), 2), 2 * SAMPLING_RATE, format="FLAC")
+    batch = ClipCollator(PLAIN, 1.0)([{"audio": {"bytes": buffer.getvalue(), "path": None}, "label": 0}])
+    np.testing.assert_allclose(batch["input_values"][0][100:-100], ramp(3.0)[RATE : 2 * RATE][100:-100], atol=1e-3)
 
 
 def test_the_extractor_names_the_input_and_its_rate():

@@ -12,6 +12,7 @@ from torch.optim.swa_utils import AveragedModel
 
 WEIGHTS_FILE = "averaged_weights.safetensors"
 COUNT_FILE = "averaged_weights.json"
+Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 class WeightAverage:
@@ -25,7 +26,7 @@ class WeightAverage:
         self.decay = decay
         self._average = AveragedModel(model, multi_avg_fn=self._blend)
 
-    def _blend(self, averaged: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
+    def _blend(self, averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
         share = min(self.decay, (1 + int(count)) / (10 + int(count)))
         torch._foreach_lerp_(averaged, current, 1 - share)
 

@@ -84,7 +84,7 @@ def clip_trainer(
         eval_collator=ClipCollator(extractor, crop_seconds),
         compute_metrics=metrics,
         callbacks=list(callbacks),
-        loss=clip_loss(args, choices, labels if labels is not None else [], model.config.num_labels),
+        loss=clip_loss(args, choices, labels if labels is not None else [], len(model.config.id2label or {})),
         head_learning_rate=choices.head_learning_rate,
         mixup_alpha=choices.mixup_alpha,
         ema_decay=choices.ema_decay,

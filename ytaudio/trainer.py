@@ -40,7 +40,7 @@ class VideoMetrics:
         summed, labels = np.zeros((videos, classes)), np.zeros(videos, dtype=np.int64)
         np.add.at(summed, self._places, torch.from_numpy(logits).softmax(-1).numpy())
         labels[self._places] = truth
-        counts = counts_of(range(videos), labels, summed.argmax(axis=-1), videos, classes).sum(axis=0)
+        counts = counts_of(range(videos), labels.tolist(), summed.argmax(axis=-1).tolist(), videos, classes).sum(axis=0)
         return {"accuracy": float(accuracy(counts)), "macro_f1": float(macro_f1(counts))}
 
 
@@ -82,6 +82,8 @@ class ClipTrainer(Trainer):
         mixup_alpha: above 0, crops are mixed in pairs.
         ema_decay: above 0, a moving average of the weights is evaluated and kept.
     """
+
+    model: Any  # a PreTrainedModel; Trainer's own type leaves room for none
 
     def __init__(
         self,
