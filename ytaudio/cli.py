@@ -203,7 +203,7 @@ def compare(
     if len(models) < 2:
         raise UserError("There is nothing to compare with one model: name two or more.")
     from ytaudio.comparison import compare_all
-    from ytaudio.scores import load_scores
+    from ytaudio.predictions import load_scores
 
     scores = [load_scores(model) for model in models]
     say(scores_table(scores), *(comparison.verdict for comparison in compare_all(scores)))

@@ -1,21 +1,26 @@
 """Two models on the same videos: paired differences, an exact test, and a sentence that says what can be told."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ytaudio.errors import UserError
-from ytaudio.intervals import SEED, Interval, accuracy, macro_f1, mcnemar, percentiles, resample
-from ytaudio.scores import Scores, video_counts
+from ytaudio.intervals import SEED, Interval, accuracy, grouped, macro_f1, paired_p, percentiles, resample
+from ytaudio.scores import Floor, Prediction, Scores, channels_of, figures, floor_of, video_counts
 
 SIGNIFICANT = 0.05
+_NAMED = 5  # videos, in a refusal
+_BOTH = (-1.0, 1.0)  # the bounds of a difference
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Model A against model B; differences are A minus B, shares from -1 to 1, intervals of 95 % over videos."""
+    """Model A against model B; differences are A minus B, shares from -1 to 1, intervals of 95 %.
+
+    The same channels (or videos, where none are known) are drawn for both.
+    """
 
     a: Scores
     b: Scores
@@ -25,7 +30,7 @@ class Comparison:
     accuracy_interval: Interval
     macro_f1_difference: float
     macro_f1_interval: Interval
-    p: float  # McNemar's exact test, two-sided; by Holm's rule where several pairs are compared
+    p: float  # of the exact paired test, two-sided; by Holm's rule where several pairs are compared
 
     @property
     def told(self) -> bool:
@@ -34,24 +39,29 @@ class Comparison:
         return self.p < SIGNIFICANT and (low > 0 or high < 0)
 
     @property
+    def test(self) -> str:
+        """The test that p is of; flipping whole channels is McNemar's where each has one video."""
+        return "exact McNemar" if self.a.units == f"{self.a.videos} videos" else "exact test by channel"
+
+    @property
     def verdict(self) -> str:
         """A sentence to quote."""
         (low, high), points = self.accuracy_interval, 100 * self.accuracy_difference
-        test = f"p {_p(self.p)}, exact McNemar"
+        test = f"p {p_text(self.p)}, {self.test}"
         if not self.told:
             if low > 0 or high < 0:
-                test += ", which such an interval of few videos does not outweigh"
+                test += f", which such an interval of few {self.a.units.split()[-1]} does not outweigh"
             span = f"{round(100 * low):+d} to {round(100 * high):+d}"
             return (
-                f"No difference between {self.a.model_id} and {self.b.model_id} can be told from {self.a.videos} "
-                f"videos: {round(points):+d} points of accuracy, 95 % interval {span}, {test}."
+                f"No difference between {self.a.model_id} and {self.b.model_id} can be told from {self.a.sample}: "
+                f"{round(points):+d} points of accuracy, 95 % interval {span}, {test}."
             )
         better, worse = self.a, self.b
         if points < 0:
             better, worse, points, low, high = self.b, self.a, -points, -high, -low
         return (
             f"{better.model_id} is better than {worse.model_id} by {points:.0f} points of accuracy "
-            f"on {self.a.videos} videos, 95 % interval {100 * low:.0f} to {100 * high:.0f}, {test}."
+            f"on {self.a.sample}, 95 % interval {100 * low:.0f} to {100 * high:.0f}, {test}."
         )
 
     def table(self) -> list[tuple[str, str, str, str]]:
@@ -65,7 +75,7 @@ class Comparison:
             if label in self.a.f1_by_category and label in self.b.f1_by_category:
                 ours, theirs = self.a.f1_by_category[label], self.b.f1_by_category[label]
                 rows.append((f"F1 {label}", f"{ours:.3f}", f"{theirs:.3f}", f"{ours - theirs:+.3f}"))
-        rows.append(("right, the other wrong", str(self.only_a), str(self.only_b), f"p {_p(self.p)}"))
+        rows.append(("right, the other wrong", str(self.only_a), str(self.only_b), f"p {p_text(self.p)}"))
         return rows
 
 
@@ -73,60 +83,153 @@ def _value(value: float, interval: Interval) -> str:
     return f"{value:.3f} ({interval[0]:.3f} to {interval[1]:.3f})"
 
 
-def _p(p: float) -> str:
+def p_text(p: float) -> str:
+    """A p-value as it is quoted: "= 0.012" or "< 0.001"."""
     return "< 0.001" if p < 0.001 else f"= {p:.2g}"
 
 
-def compare(a: Scores, b: Scores) -> Comparison:
-    """Compare two models video by video.
-
-    The intervals resample the same videos for both models (a paired bootstrap), the p-value is McNemar's exact one.
-
-    Raises:
-        UserError: the two were not scored on the same videos with the same labels.
-    """
-    ours, theirs = ({p.video_id: p for p in scores.predictions} for scores in (a, b))
-    if set(a.labels) != set(b.labels) or {(v, p.label) for v, p in ours.items()} != {
-        (v, p.label) for v, p in theirs.items()
-    }:
-        raise UserError(
-            f"{a.model_id} was scored on {a.videos} videos of {a.dataset_id} ({a.split}) and {b.model_id} on "
-            f"{b.videos} of {b.dataset_id} ({b.split}), {len(ours.keys() & theirs.keys())} of them the same: "
-            "score both on one split at one revision."
-        )
-    pairs = [(p, theirs[video_id]) for video_id, p in ours.items()]
-    counts = [video_counts([pair[side] for pair in pairs], a.labels) for side in (0, 1)]
-    right = [np.asarray([pair[side].predicted == pair[side].label for pair in pairs]) for side in (0, 1)]
-    only_a, only_b = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
-    both = np.stack(counts, axis=1)
-    drawn = {s: -np.diff(resample(both, s, seed=SEED)).ravel() for s in (accuracy, macro_f1)}
-    totals = both.sum(axis=0)
-    return Comparison(
-        a=a,
-        b=b,
-        only_a=only_a,
-        only_b=only_b,
-        accuracy_difference=round(float(accuracy(totals[0]) - accuracy(totals[1])), 6),
-        accuracy_interval=percentiles(drawn[accuracy]),
-        macro_f1_difference=round(float(macro_f1(totals[0]) - macro_f1(totals[1])), 6),
-        macro_f1_interval=percentiles(drawn[macro_f1]),
-        p=mcnemar(only_a, only_b),
-    )
+def compare(a: Scores, b: Scores, *, common: bool = False) -> Comparison:
+    """Compare two models video by video; see `compare_all`."""
+    return compare_all([a, b], common=common)[0]
 
 
-def compare_all(scores: Sequence[Scores]) -> tuple[Comparison, ...]:
-    """Every pair of models; p-values are raised for the number of pairs.
+def compare_all(scores: Sequence[Scores], *, common: bool = False) -> tuple[Comparison, ...]:
+    """Every pair of models, in the order of itertools.combinations; p-values are raised for the number of pairs.
 
+    The intervals resample the same channels for all models (a paired bootstrap); p is exact, by flipping the answers of
+    whole channels, which is McNemar's test where each video has a channel of its own.
     Source: Holm, A Simple Sequentially Rejective Multiple Test Procedure, 1979.
 
+    Args:
+        scores: of two models or more. Their datasets' revisions and the order of their labels may differ.
+        common: where they were scored on different videos, compare them on those that all have.
+
     Raises:
-        UserError: fewer than two, or not on the same videos.
+        UserError: fewer than two, or not on the same videos with the same labels.
     """
     if len(scores) < 2:
         raise UserError("Comparing takes two models or more: name another one.")
-    pairs = [compare(a, b) for a, b in itertools.combinations(scores, 2)]
+    models = same_videos(scores, common=common)
+    channels = channels_of(models[0].predictions)
+    counts = np.stack([grouped(video_counts(m.predictions, m.labels), channels) for m in models], axis=1)
+    right = np.asarray([[p.predicted == p.label for p in m.predictions] for m in models])
+    drawn = {statistic: resample(counts, statistic, seed=SEED) for statistic in (accuracy, macro_f1)}
+    pairs = []
+    for a, b in itertools.combinations(range(len(models)), 2):
+        gap = {s: _rounded(drawn[s][:, a] - drawn[s][:, b], len(counts)) for s in drawn}
+        only_a, only_b = (grouped(only.astype(int), channels) for only in (right[a] & ~right[b], right[b] & ~right[a]))
+        pair = Comparison(
+            a=models[a],
+            b=models[b],
+            only_a=int(only_a.sum()),
+            only_b=int(only_b.sum()),
+            accuracy_difference=round(models[a].accuracy - models[b].accuracy, 6),
+            accuracy_interval=gap[accuracy],
+            macro_f1_difference=round(models[a].macro_f1 - models[b].macro_f1, 6),
+            macro_f1_interval=gap[macro_f1],
+            p=paired_p(only_a, only_b),
+        )
+        pairs.append(pair)
+    return holm(pairs)
+
+
+def _rounded(differences: np.ndarray, units: int) -> Interval:
+    low, high = percentiles(differences, units, _BOTH)
+    return low + 0.0, high + 0.0  # no -0.0
+
+
+def holm(pairs: Sequence[Comparison]) -> tuple[Comparison, ...]:
+    """The same comparisons with their p-values raised for their number (Holm 1979)."""
     raised, least = {}, 0.0
     for rank, number in enumerate(sorted(range(len(pairs)), key=lambda n: pairs[n].p)):
         least = max(least, min(1.0, (len(pairs) - rank) * pairs[number].p))
         raised[number] = least
     return tuple(replace(pair, p=raised[number]) for number, pair in enumerate(pairs))
+
+
+def against_floors(scores: Scores) -> dict[str, Comparison]:
+    """A model against each of its floors on the same videos, by the floor's name; {} for an older file."""
+    found = {}
+    for name, floor in scores.floors.items():
+        if all(p.video_id in floor.predicted for p in scores.predictions):
+            said = tuple(replace(p, predicted=floor.predicted[p.video_id]) for p in scores.predictions)
+            model = replace(scores, model_id=f"the floor ({name})", predictions=said, **figures(said, scores.labels))
+            found[name] = compare(scores, model)
+    return found
+
+
+def against_best_floor(scores: Scores) -> Comparison | None:
+    """A model against the floor that is right most often, or None where its answers are not known."""
+    return max(against_floors(scores).values(), key=lambda pair: pair.b.accuracy, default=None)
+
+
+def same_videos(scores: Sequence[Scores], *, common: bool = False) -> list[Scores]:
+    """The models with their videos in one order, and with every figure worked out anew from them.
+
+    Raises:
+        UserError: other videos, or other true labels; with `common` those are left out, and nothing is left.
+    """
+    truths = [{p.video_id: p.label for p in one.predictions} for one in scores]
+    shared = [v for v, label in truths[0].items() if all(truth.get(v) == label for truth in truths[1:])]
+    everyone = {video_id for truth in truths for video_id in truth}
+    labels = tuple(dict.fromkeys(label for one in scores for label in one.labels))
+    if common and not shared:
+        raise UserError("The models have no video in common: score them on one split.")
+    if not common and (len(shared) < len(everyone) or any(set(one.labels) != set(labels) for one in scores)):
+        raise UserError(_difference(scores, truths, shared))
+    return [_on(one, shared, labels) for one in scores]
+
+
+def left_out(scores: Sequence[Scores], compared: int) -> list[int]:
+    """How many videos of each model a comparison on `compared` of them leaves out."""
+    return [one.videos - compared for one in scores]
+
+
+def _difference(scores: Sequence[Scores], truths: Sequence[dict[str, str]], shared: Sequence[Hashable]) -> str:
+    """One sentence on what keeps the first two that differ from being compared."""
+    first = scores[0]
+    for other, truth in zip(scores[1:], truths[1:], strict=True):
+        if truth != truths[0] or set(other.labels) != set(first.labels):
+            break
+    both = truths[0].keys() & truth.keys()
+    missing = sorted(truths[0].keys() ^ truth.keys())
+    relabelled = sorted(video_id for video_id in both if truths[0][video_id] != truth[video_id])
+    odd = sorted(set(first.labels) ^ set(other.labels))
+    if missing:
+        lacks = f"only one has {', '.join(missing[:_NAMED])}{' ...' if len(missing) > _NAMED else ''}"
+    elif relabelled:
+        lacks = f"{', '.join(relabelled[:_NAMED])} {'has' if len(relabelled) == 1 else 'have'} other labels"
+    else:
+        lacks = f"only one knows the label {', '.join(odd[:_NAMED])}"
+    return (
+        f"{first.model_id} was scored on {first.videos} videos of {first.dataset_id} ({first.split}) and "
+        f"{other.model_id} on {other.videos} of {other.dataset_id} ({other.split}), {len(both)} of them the same "
+        f"({lacks}): score both on one split at one revision, or compare on the {len(shared)} videos that all have "
+        "with --common."
+    )
+
+
+def _on(scores: Scores, videos: Sequence[str], labels: tuple[str, ...]) -> Scores:
+    """A model on these videos, with these labels, all figures from its predictions."""
+    known = {p.video_id: p for p in scores.predictions}
+    place = {label: number for number, label in enumerate(scores.labels)}
+
+    def in_order(shares: Sequence[float]) -> tuple[float, ...]:
+        return tuple(shares[place[label]] if label in place else 0.0 for label in labels)
+
+    predictions: tuple[Prediction, ...] = tuple(
+        replace(
+            known[video_id],
+            probabilities=in_order(known[video_id].probabilities),
+            clips_probabilities=tuple(map(in_order, known[video_id].clips_probabilities)),
+        )
+        for video_id in videos
+    )
+    floors: dict[str, Floor] = {}
+    for name, floor in scores.floors.items():
+        if all(p.video_id in floor.predicted for p in predictions):
+            said = [replace(p, predicted=floor.predicted[p.video_id]) for p in predictions]
+            floors[name] = floor_of(floor.description, said, labels)
+        elif len(predictions) == scores.videos:  # an older file: the figures alone
+            floors[name] = floor
+    return replace(scores, labels=labels, predictions=predictions, floors=floors, **figures(predictions, labels))

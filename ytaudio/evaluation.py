@@ -18,7 +18,8 @@ from ytaudio.errors import UserError
 from ytaudio.floors import encoded_clips, keys_of
 from ytaudio.floors import floors as floors_of
 from ytaudio.metric import TopicMetric
-from ytaudio.scores import Floor, Prediction, Scores, by_video, figures, load_scores
+from ytaudio.predictions import load_scores
+from ytaudio.scores import Floor, Prediction, Scores, by_video, figures
 from ytaudio.training import ClipCollator, load_for_inference, open_dataset, revision_of, trained_crop_seconds
 
 __all__ = [
@@ -79,7 +80,8 @@ def score_model(
     heard = _listen(network, collator, encoded_clips(dataset[split]), crops, batch_size)[:, columns]
     if not np.isfinite(heard).all():
         raise UserError(f"{model} answers some clips with no number (NaN): train it again, at a lower learning rate.")
-    predictions = by_video(keys_of(dataset[split]), heard / heard.sum(axis=1, keepdims=True), names)
+    urls = list(dataset[split]["url"]) if "url" in dataset[split].column_names else ()
+    predictions = by_video(keys_of(dataset[split]), heard / heard.sum(axis=1, keepdims=True), names, urls)
     took = time.monotonic() - started
     return Scores(
         model_id=str(model),

@@ -32,7 +32,7 @@ def floors(
     """
     if "train" not in dataset or min(dataset["train"]["label"], default=-1) < 0:
         return {}
-    key = hashlib.sha256(repr((dataset_id, revision, split, labels, CENTRE_S, COEFFICIENTS, 1)).encode()).hexdigest()
+    key = hashlib.sha256(repr((dataset_id, revision, split, labels, CENTRE_S, COEFFICIENTS, 2)).encode()).hexdigest()
     path = Path(HF_HOME) / "ytaudio" / "floors" / f"{key}.json"
     if revision and key not in _known and path.is_file():
         read = json.loads(path.read_text())

@@ -1,11 +1,20 @@
-"""The statistics under every score: accuracy and F1 from counts, intervals by resampling videos, a paired test.
+"""The statistics under every score: accuracy and F1 from counts, intervals by resampling, a paired test.
 
 A classification of many videos is kept as `counts`, int (videos, 3, labels): for each video how often each label is
 true, how often it is predicted, and how often both. Accuracy and F1 need nothing more, and a resample of the videos is
 a weighted sum over the first axis.
+
+Videos of one channel share voices, music and microphones, so they are right or wrong together, and five of them tell
+less than five videos of five channels. What is drawn is therefore a whole channel (`grouped`), as a whole video is
+drawn for its clips: the cluster bootstrap (Field and Welsh, Bootstrapping Clustered Data, J. R. Stat. Soc. B 69, 2007).
+Where each video has a channel of its own, or none is known, both are the same. Few units make percentiles too narrow;
+they are moved outwards as Student's t is wider than the normal distribution (Hesterberg, What Teachers Should Know
+About the Bootstrap, The American Statistician 69, 2015, "expanded percentiles").
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Hashable, Sequence
+from statistics import NormalDist
 
 import numpy as np
 
@@ -13,6 +22,9 @@ RESAMPLES = 2_000  # of the videos, for every interval
 LEVEL = 0.95
 SEED = 0
 _CELLS = 4_000_000  # weights held at once; bounds the memory of a resample over many videos
+_EXACT = (
+    20_000  # videos that only one of two models has right, up to which the test over channels is worked out exactly
+)
 
 Interval = tuple[float, float]
 
@@ -50,10 +62,10 @@ def macro_f1(counts: np.ndarray) -> np.ndarray:
 def resample(
     counts: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray], resamples: int = RESAMPLES, seed: int = SEED
 ) -> np.ndarray:
-    """A statistic of `resamples` draws of as many videos with replacement: (resamples, ...).
+    """A statistic of `resamples` draws of as many units (channels, or videos) with replacement: (resamples, ...).
 
-    Counts of two models side by side, (videos, 2, 3, labels), draw the same videos for both: a paired difference.
-    Videos with equal counts are drawn as one kind, which is the same distribution and spares most of the work.
+    Counts of several models side by side, (units, models, 3, labels), draw the same ones for all: paired differences.
+    Units with equal counts are drawn as one kind, which is the same distribution and spares most of the work.
     Source: Efron, Bootstrap Methods: Another Look at the Jackknife, 1979; a video is a cluster of its clips.
     """
     videos, rng = len(counts), np.random.default_rng(seed)
@@ -67,25 +79,55 @@ def resample(
     return np.concatenate(parts)
 
 
-def interval(value: float, samples: np.ndarray, videos: int) -> Interval:
-    """The percentile interval of a share from its resamples (resamples,), at 95 %.
+def grouped(counts: np.ndarray, groups: Sequence[Hashable]) -> np.ndarray:
+    """Counts summed up over the videos of a group, (videos, ...) to (groups, ...): what is resampled as a whole."""
+    numbers: dict[Hashable, int] = {}
+    where = [numbers.setdefault(group, len(numbers)) for group in groups]
+    summed = np.zeros((len(numbers), *counts.shape[1:]), dtype=counts.dtype)
+    np.add.at(summed, where, counts)
+    return summed
+
+
+def interval(value: float, samples: np.ndarray, units: int) -> Interval:
+    """The interval of a share from resamples (resamples,) of so many units (channels, or videos), at 95 %.
 
     Where everything is right (or wrong), no resample differs and the percentiles would claim certainty; the exact
-    binomial bound on as many videos stands in (Clopper and Pearson, 1934).
+    binomial bound on as many units stands in (Clopper and Pearson, 1934).
     """
     tail = (1 - LEVEL) / 2
     if value >= 1:
-        return round(tail ** (1 / max(videos, 1)), 6), 1.0
+        return round(tail ** (1 / max(units, 1)), 6), 1.0
     if value <= 0:
-        return 0.0, round(1 - tail ** (1 / max(videos, 1)), 6)
-    return percentiles(samples)
+        return 0.0, round(1 - tail ** (1 / max(units, 1)), 6)
+    return percentiles(samples, units)
 
 
-def percentiles(samples: np.ndarray) -> Interval:
-    """The central 95 % of resamples (resamples,), those without a value left out."""
-    tail = (1 - LEVEL) / 2
+def percentiles(samples: np.ndarray, units: int | None = None, bounds: Interval = (0.0, 1.0)) -> Interval:
+    """The central 95 % of resamples (resamples,), those without a value left out.
+
+    Args:
+        samples: a statistic of each resample.
+        units: what was drawn, how many; widens the interval for few, and a single one leaves the bounds. None widens
+            nothing.
+        bounds: of the statistic.
+    """
+    if units is not None and units < 2:
+        return bounds
+    tail = _tail(units) if units else (1 - LEVEL) / 2
     low, high = np.nanquantile(samples, [tail, 1 - tail])
     return round(float(low), 6), round(float(high), 6)
+
+
+def _tail(units: int) -> float:
+    """The share of resamples beyond each end, so that an interval of few units is as wide as Student's t would be.
+
+    Source: Hesterberg 2015, section 4.2; the quantile of t by Abramowitz and Stegun, 26.7.5.
+    """
+    z, nu = NormalDist().inv_cdf((1 + LEVEL) / 2), units - 1
+    t = z + (z**3 + z) / (4 * nu) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * nu**2)
+    t += (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * nu**3)
+    t += (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / (92160 * nu**4)
+    return NormalDist().cdf(-t * math.sqrt(units / nu))
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
@@ -98,3 +140,34 @@ def mcnemar(only_a: int, only_b: int) -> float:
         total += ways
         ways = ways * (discordant - k) // (k + 1)
     return min(1.0, 2 * total / 2**discordant)
+
+
+def paired_p(only_a: Sequence[int] | np.ndarray, only_b: Sequence[int] | np.ndarray) -> float:
+    """Exact two-sided p of a paired test over channels; McNemar's where no channel has more than one video that tells.
+
+    If neither model were better, every channel could as well have come out the other way round, all its videos at once:
+    the signs of the channels' differences are flipped in every way (Fisher's randomisation). Beyond 20,000 videos that
+    tell, the normal limit of the same sum stands in, which for channels of one size is the test of Durkalski et al.,
+    Analysis of Clustered Matched-Pair Data, Statistics in Medicine 22, 2003.
+
+    Args:
+        only_a: of each channel, the videos that only A has right.
+        only_b: the same of B.
+    """
+    difference = np.asarray(only_a, dtype=np.int64) - np.asarray(only_b, dtype=np.int64)
+    sizes, total = np.abs(difference[difference != 0]), int(np.abs(difference).sum())
+    seen = abs(int(difference.sum()))
+    if not total or seen == 0:
+        return 1.0
+    if sizes.max() == 1:
+        return mcnemar(int((difference > 0).sum()), int((difference < 0).sum()))
+    if total > _EXACT:
+        return math.erfc(seen / math.sqrt(2 * float((sizes**2).sum())))
+    ways = np.zeros(total + 1)  # the probability of each sum of the channels on A's side
+    ways[0], reached = 1.0, 0
+    for size in sizes.tolist():
+        ways[size : reached + size + 1] += ways[: reached + 1].copy()
+        ways /= 2
+        reached += size
+    sums = np.abs(2 * np.arange(total + 1) - total)
+    return min(1.0, float(ways[sums >= seen].sum()))

@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 from ytaudio import cards
 from ytaudio.errors import UserError
 from ytaudio.links import LINKS_ONLY, write_links
+from ytaudio.predictions import predictions_parquet, predictions_path
 from ytaudio.runs import RUN_FILE, TrainingRun
-from ytaudio.scores import SCORES_FILE, Scores, predictions_parquet
+from ytaudio.scores import SCORES_FILE, Scores
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 _ORDER = {"train": 0, "validation": 1, "test": 2}
@@ -181,7 +182,7 @@ def result_files(scores: Scores) -> Files:
     """What travels of an evaluation: every figure, every prediction, and the Hub's own format of results."""
     files: Files = {
         SCORES_FILE: scores.to_json().encode(),
-        f"predictions/{scores.split}.parquet": predictions_parquet(scores),
+        predictions_path(scores.split): predictions_parquet(scores),
     }
     if scores.dataset_revision:
         name = re.sub(r"[^\w.-]", "-", scores.dataset_id)

@@ -1,20 +1,14 @@
 """What a model's answers are worth: predictions to accuracy and macro-F1 with intervals, kept as scores.json."""
 
-import io
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import RemoteEntryNotFoundError
 
-from ytaudio.errors import UserError
-from ytaudio.hub_errors import hub_errors
+from ytaudio.calibration import Bin, Calibration, calibration
 from ytaudio.intervals import (
     RESAMPLES,
     SEED,
@@ -22,6 +16,7 @@ from ytaudio.intervals import (
     accuracy,
     counts_of,
     f1,
+    grouped,
     interval,
     macro_f1,
     resample,
@@ -40,6 +35,8 @@ class Prediction:
     predicted: str
     probabilities: tuple[float, ...]  # in the order of the labels, averaged over the video's clips
     clips_predicted: tuple[str, ...]  # the answer to each clip by itself
+    clips_probabilities: tuple[tuple[float, ...], ...] = ()  # of each clip, averaged over its crops; () in older files
+    url: str = ""  # where the dataset names it; titles are other people's words and stay in the dataset
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +48,16 @@ class Floor:
     accuracy_interval: Interval
     macro_f1: float
     macro_f1_interval: Interval
+    predicted: dict[str, str] = field(default_factory=dict)  # video id to its answer; {} in older files
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """A model on a split: video-level first, clip-level beside it; shares from 0 to 1, intervals of 95 % over videos.
+    """A model on a split: video-level first, clip-level beside it; shares from 0 to 1, intervals of 95 %.
 
     Macro-F1 is the mean over the labels that are true or predicted in the split; a label absent from both has no entry
-    in f1_by_category. Clip-level intervals resample whole videos too, since clips of one video are not independent.
+    in f1_by_category. Intervals resample whole channels, or videos where no channels are known, at clip level too:
+    clips of one video, and videos of one channel, are not independent.
     """
 
     model_id: str
@@ -87,6 +86,20 @@ class Scores:
     seconds: float  # wall time of scoring the model, floors left out
     created: str  # when, ISO 8601 in UTC
     versions: dict[str, str]  # package to version
+    channels: int = 0  # that were resampled, a video without a known one being its own; 0: an older file, over videos
+    calibration: Calibration | None = None  # None in older files
+
+    @property
+    def units(self) -> str:
+        """What the intervals resample, with its number: "12 channels" or "44 videos"."""
+        if 0 < self.channels < self.videos:
+            return f"{self.channels} channel{'s' if self.channels > 1 else ''}"
+        return f"{self.videos} videos"
+
+    @property
+    def sample(self) -> str:
+        """What there was to score on: "44 videos of 12 channels" or "44 videos"."""
+        return f"{self.videos} videos" + (f" of {self.units}" if "channel" in self.units else "")
 
     def save(self, folder: str | Path) -> Path:
         """Write scores.json into a folder, made if need be, and give its path."""
@@ -96,8 +109,11 @@ class Scores:
         return path
 
     def to_json(self) -> str:
-        """What scores.json holds."""
-        return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
+        """What scores.json holds; a video's prediction is one line."""
+        head = asdict(self)
+        lines = [json.dumps(prediction, ensure_ascii=False) for prediction in head.pop("predictions")]
+        body = json.dumps(head, indent=1, ensure_ascii=False).removesuffix("\n}")
+        return f'{body},\n "predictions": [\n  ' + ",\n  ".join(lines) + "\n ]\n}\n"
 
     @classmethod
     def load(cls, path: str | Path) -> "Scores":
@@ -108,29 +124,24 @@ class Scores:
         """
         path = Path(path)
         read = json.loads((path / SCORES_FILE if path.is_dir() else path).read_text(encoding="utf-8"))
-        if not isinstance(read, dict) or {field.name for field in fields(cls)} - read.keys():
+        needed = {field.name for field in fields(cls) if field.default is MISSING}
+        if not isinstance(read, dict) or needed - read.keys():
             raise ValueError(f"{path} holds no scores of this version: score the model again.")
-        read = {field.name: read[field.name] for field in fields(cls)}
+        return cls.from_dict(read)
+
+    @classmethod
+    def from_dict(cls, read: dict[str, Any]) -> "Scores":
+        """What scores.json holds, as read; keys of a later version are passed over."""
+        read = {field.name: read[field.name] for field in fields(cls) if field.name in read}
+        nested = ("floors", "predictions", "calibration")
+        measured = read.get("calibration")
         return cls(
-            **{name: _tuples(value) for name, value in read.items() if name not in ("floors", "predictions")},
+            **{name: _tuples(value) for name, value in read.items() if name not in nested},
             floors={name: Floor(**_tuples(floor)) for name, floor in read["floors"].items()},
             predictions=tuple(Prediction(**_tuples(prediction)) for prediction in read["predictions"]),
+            calibration=measured
+            and Calibration(**_tuples({**measured, "bins": [Bin(**_tuples(one)) for one in measured["bins"]]})),
         )
-
-
-def predictions_parquet(scores: Scores) -> bytes:
-    """A Parquet table of the predictions, a video a row, with a column p_LABEL for each label's probability."""
-    predictions = scores.predictions
-    columns: dict[str, list[Any]] = {
-        name: [getattr(prediction, name) for prediction in predictions]
-        for name in ("video_id", "channel_id", "label", "predicted")
-    }
-    for number, label in enumerate(scores.labels):
-        columns[f"p_{label}"] = [prediction.probabilities[number] for prediction in predictions]
-    columns["clips_predicted"] = [list(prediction.clips_predicted) for prediction in predictions]
-    buffer = io.BytesIO()
-    pq.write_table(pa.table(columns), buffer)
-    return buffer.getvalue()
 
 
 def _tuples(value: Any) -> Any:
@@ -143,7 +154,7 @@ def _tuples(value: Any) -> Any:
 
 
 def by_video(
-    keys: Sequence[tuple[str, str, int]], probabilities: np.ndarray, labels: Sequence[str]
+    keys: Sequence[tuple[str, str, int]], probabilities: np.ndarray, labels: Sequence[str], urls: Sequence[str] = ()
 ) -> tuple[Prediction, ...]:
     """Average clips to videos.
 
@@ -151,6 +162,7 @@ def by_video(
         keys: video id, channel id and index of the true label of every clip.
         probabilities: of every clip, (clips, labels).
         labels: names in the order of the probabilities' columns.
+        urls: of every clip's video, where the dataset tells them.
     """
     clips: dict[str, list[int]] = {}
     for row, (video_id, _, _) in enumerate(keys):
@@ -166,6 +178,8 @@ def by_video(
                 predicted=labels[int(mean.argmax())],
                 probabilities=tuple(round(float(share), 6) for share in mean),
                 clips_predicted=tuple(labels[int(best)] for best in probabilities[rows].argmax(axis=1)),
+                clips_probabilities=tuple(tuple(round(float(p), 6) for p in probabilities[row]) for row in rows),
+                url=(urls[rows[0]] or "") if urls else "",
             )
         )
     return tuple(predictions)
@@ -186,36 +200,39 @@ def clip_counts(predictions: Sequence[Prediction], labels: Sequence[str]) -> np.
     return counts_of(groups, truth, predicted, len(predictions), len(labels))
 
 
+def channels_of(predictions: Sequence[Prediction]) -> list[tuple[str, str]]:
+    """What every video is resampled with: its channel, or itself where that is not known."""
+    return [("channel", p.channel_id) if p.channel_id else ("video", p.video_id) for p in predictions]
+
+
 def figures(predictions: Sequence[Prediction], labels: Sequence[str], resamples: int = RESAMPLES) -> dict[str, Any]:
     """Every figure of Scores that follows from the predictions, by its field's name."""
-    from ytaudio.metric import TopicMetric  # the library `evaluate` takes seconds to import
-
     index = {label: number for number, label in enumerate(labels)}
-    counts, clips = video_counts(predictions, labels), clip_counts(predictions, labels)
-    metric = TopicMetric(keep_in_memory=True)
+    channels = channels_of(predictions)
+    videos, clips = (grouped(counts(predictions, labels), channels) for counts in (video_counts, clip_counts))
+    by_label, points = resample(videos, f1, resamples, SEED), f1(videos.sum(axis=0))
+    involved = np.maximum(videos[:, 0], videos[:, 1]).astype(bool).sum(axis=0)
+    known = [label for label in labels if not np.isnan(points[index[label]])]
     truth, predicted = [index[p.label] for p in predictions], [index[p.predicted] for p in predictions]
-    points = metric.compute(predictions=predicted, references=truth, labels=list(labels))
-    by_label, involved = resample(counts, f1, resamples, SEED), np.maximum(counts[:, 0], counts[:, 1]).sum(axis=0)
     confusion = np.zeros((len(labels), len(labels)), dtype=int)
     np.add.at(confusion, (truth, predicted), 1)
     found: dict[str, Any] = {
         "videos": len(predictions),
         "clips": int(clips[:, 0].sum()),
-        "accuracy": points["accuracy"],
-        "macro_f1": points["macro_f1"],
-        "f1_by_category": points["f1_by_category"],
+        "channels": len(videos),
+        "f1_by_category": {label: round(float(points[index[label]]), 6) for label in known},
         "f1_by_category_interval": {
-            label: interval(value, by_label[:, index[label]], int(involved[index[label]]))
-            for label, value in points["f1_by_category"].items()
+            label: interval(points[index[label]], by_label[:, index[label]], int(involved[index[label]]))
+            for label in known
         },
         "confusion": tuple(tuple(int(cell) for cell in row) for row in confusion),
-        "clip_accuracy": round(float(accuracy(clips.sum(axis=0))), 6),
-        "clip_macro_f1": round(float(macro_f1(clips.sum(axis=0))), 6),
+        "calibration": calibration([p.probabilities for p in predictions], truth, channels),
     }
-    for level, table in (("", counts), ("clip_", clips)):
+    for level, table in (("", videos), ("clip_", clips)):
         for name, statistic in (("accuracy", accuracy), ("macro_f1", macro_f1)):
+            found[f"{level}{name}"] = round(float(statistic(table.sum(axis=0))), 6)
             drawn = resample(table, statistic, resamples, SEED)
-            found[f"{level}{name}_interval"] = interval(found[f"{level}{name}"], drawn, len(predictions))
+            found[f"{level}{name}_interval"] = interval(found[f"{level}{name}"], drawn, len(table))
     return found
 
 
@@ -223,29 +240,5 @@ def floor_of(description: str, predictions: Sequence[Prediction], labels: Sequen
     """A floor from its predictions."""
     found = figures(predictions, labels)
     wanted = {field.name for field in fields(Floor)} & found.keys()
-    return Floor(description=description, **{name: found[name] for name in wanted})
-
-
-def load_scores(model: str, revision: str | None = None) -> Scores:
-    """The scores that travel with a model: scores.json of a folder or of a Hub repo.
-
-    Raises:
-        UserError: there are none, or the Hub cannot be asked.
-    """
-    if Path(model).exists():
-        path = Path(model) / SCORES_FILE if Path(model).is_dir() else Path(model)
-        if not path.is_file():
-            raise UserError(f"{model} has no {SCORES_FILE}: score it first, with recipes/evaluate.py.")
-        return _read_scores(path)
-    with hub_errors(f"model {model}"):
-        try:
-            return _read_scores(Path(hf_hub_download(model, SCORES_FILE, revision=revision)))
-        except RemoteEntryNotFoundError:
-            raise UserError(f"{model} has no {SCORES_FILE}: score it with recipes/evaluate.py --push_to_hub.") from None
-
-
-def _read_scores(path: Path) -> Scores:
-    try:
-        return Scores.load(path)
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{path} cannot be read as scores ({error}): score the model again.") from None
+    answers = {p.video_id: p.predicted for p in predictions}
+    return Floor(description=description, predicted=answers, **{name: found[name] for name in wanted})
