@@ -14,6 +14,7 @@ from ytaudio.averaging import WeightAverage
 from ytaudio.freezing import head_parameter_names
 from ytaudio.intervals import accuracy, counts_of, macro_f1
 from ytaudio.losses import ClipLoss, mix_pairs
+from ytaudio.streaming import ClipStream
 from ytaudio.training_data import ClipCollator
 
 LAYER_WEIGHTS = "layer_weights"  # how parameters that weigh layers are named, in transformers' heads and in ours
@@ -111,6 +112,14 @@ class ClipTrainer(Trainer):
             return super().get_eval_dataloader(eval_dataset)
         finally:
             self.data_collator = training
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        """As Trainer's, but a stream has an order in which its readers, workers of all processes, do not meet."""
+        dataset = self.train_dataset if train_dataset is None else train_dataset
+        if isinstance(dataset, ClipStream):
+            readers = max(1, self.args.dataloader_num_workers) * self.args.world_size
+            return dataset.order(self._train_batch_size, readers)
+        return super()._get_train_sampler(train_dataset)
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
