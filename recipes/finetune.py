@@ -1,12 +1,11 @@
 """Fine-tune an audio classifier on a dataset of the Hub, score it, and publish it.
 
-    accelerate launch recipes/finetune.py recipes/wav2vec2.yaml --dataset_name USER/DATASET --output_dir runs/wav2vec2
     accelerate launch recipes/finetune.py recipes/spectrogram_cnn.yaml --dataset_name USER/DATASET \\
         --output_dir runs/cnn --push_to_hub --hub_model_id USER/MODEL
 
-The YAML file holds the settings of a run, every one of them also an option of the command line, which wins. Beside
-the ones below, every setting of transformers.TrainingArguments is taken. A run that was cut short goes on from its
-last checkpoint when it is launched again; one that is done is only scored and published again.
+The YAML file holds the settings of a run, every one of them also an option of the command line, which wins. --help
+tells them, --dry-run what a run would be. A run that was cut short goes on from its last checkpoint when it is launched
+again; one that is done is only scored and published. Chapters import what they need, so that a mistake is told soon.
 """
 
 import json
@@ -18,36 +17,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-from datasets import DatasetDict
-from huggingface_hub import HfApi
-from transformers import EarlyStoppingCallback, PreTrainedModel, TrainingArguments, set_seed
+from transformers import TrainingArguments
 
-from ytaudio.errors import mendable
-from ytaudio.hub_errors import hub_errors
-from ytaudio.training import (
-    ClipCollator,
-    ClipTrainer,
-    DatasetError,
-    SettingsError,
-    TrainingRun,
-    already_done,
-    begin,
-    compute_metrics,
-    freeze,
-    hardware,
-    load_classifier,
-    open_dataset,
-    parse_mapping,
-    parse_settings,
-    progress_bars,
-    resume_point,
-    revision_of,
-    versions,
-)
+from ytaudio.arguments import parse_mapping, parse_settings
+from ytaudio.choices import AccuracyArguments
+from ytaudio.manual import help_text, refuse, wants_help
+from ytaudio.processes import mendable_together, part
 
 HERE = Path(__file__).resolve().parent
-NOT_TRAINING = {"output_dir", "overwrite", "resume_from_checkpoint", "push_to_hub", "hub_model_id", "public"}
+NOT_TRAINING = {"output_dir", "overwrite", "resume_from_checkpoint", "push_to_hub", "hub_model_id", "public", "dry_run"}
+NOT_TRAINING |= {"price_per_hour", "report_to", "run_name", "preload"}
 
 
 @dataclass
@@ -64,10 +43,17 @@ class RunArguments:
     model_config: str = field(default="{}", metadata={"help": "Settings of the model's config, as JSON."})
     trust_remote_code: bool = field(default=False, metadata={"help": "Run the code that the model's repo brings."})
     attn_implementation: str | None = field(default=None, metadata={"help": "eager, sdpa or flash_attention_2."})
-    freeze: str = field(default="none", metadata={"help": "none, feature_encoder or backbone."})
-    crop_seconds: float = field(default=5.0, metadata={"help": "Length of the crops, in seconds; at least 1."})
+    freeze: str = field(default="none", metadata={"help": "none, feature_encoder, backbone, or lower:N layers."})
+    probe: bool = field(default=False, metadata={"help": "Train the head alone, on embeddings computed once."})
+    crop_seconds: float | None = field(
+        default=None, metadata={"help": "Length of the crops, at least 1; what suits the model where it is left out."}
+    )
+    streaming: bool = field(default=False, metadata={"help": "Read clips from the Hub while training; keep none."})
+    preload: bool = field(default=False, metadata={"help": "Decode all clips into memory before the first epoch."})
     early_stopping_patience: int = field(default=3, metadata={"help": "Epochs without a better validation score."})
     overwrite: bool = field(default=False, metadata={"help": "Begin anew although output_dir holds a training."})
+    dry_run: bool = field(default=False, metadata={"help": "Show the plan of the run, and neither train nor write."})
+    price_per_hour: str = field(default="", metadata={"help": "What the machine costs, for the card: '2.00 EUR'."})
     public: bool = field(default=False, metadata={"help": "Publish for everybody; private without it."})
 
 
@@ -87,44 +73,45 @@ class FinetuneArguments(TrainingArguments):
     resume_from_checkpoint: str | None = field(default="auto", metadata={"help": "auto, none, or a checkpoint folder."})
 
 
+KINDS = (RunArguments, AccuracyArguments, FinetuneArguments)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that a run is told."""
+
+    run: RunArguments
+    choices: AccuracyArguments
+    args: FinetuneArguments
+    given: dict[str, Any]  # what was set, for the record
+
+
 # 1. Settings: the YAML file, and the command line over it.
-def read_settings(argv: Sequence[str]) -> tuple[RunArguments, FinetuneArguments, dict[str, Any]]:
-    """The two argument dataclasses, and the settings that were given, for the record; else a SettingsError."""
-    (run, args), given = parse_settings((RunArguments, FinetuneArguments), argv, beside=HERE)
-    if not args.output_dir:
-        raise SettingsError("Where shall the model go? Give --output_dir FOLDER.")
-    if args.hub_token:
-        raise SettingsError("A token in the settings would be published with them: set HF_TOKEN instead of hub_token.")
-    resume_point(args.resume_from_checkpoint, args.output_dir)  # refused now rather than after loading
-    if args.push_to_hub and not args.hub_model_id:
-        raise SettingsError("Where shall the model be published? Give --hub_model_id USER/MODEL with --push_to_hub.")
-    if run.crop_seconds <= 0:
-        raise SettingsError(f"crop_seconds is {run.crop_seconds}: give a length above 0.")
-    if args.push_to_hub:
-        with hub_errors(f"model {args.hub_model_id}"):  # better now than after hours of training
-            HfApi().whoami()
-    args.disable_tqdm = not progress_bars()
-    args.dataloader_pin_memory &= torch.cuda.is_available()
+def read_settings(argv: Sequence[str]) -> Settings:
+    """All settings, checked before anything is loaded; else a SettingsError."""
+    from ytaudio.checks import check_settings
+    from ytaudio.processes import check_joined, join_on_cpu
+
+    join_on_cpu()
+    (run, choices, args), given = parse_settings(KINDS, argv, beside=HERE)
+    check_joined(args.world_size)
+    refuse(list(given))
+    check_settings(run, args)
     settings = {name: value for name, value in given.items() if name not in NOT_TRAINING}
-    return run, args, json.loads(json.dumps(settings, default=str))
+    return Settings(run, choices, args, json.loads(json.dumps(settings, default=str)))
 
 
-# 2. The dataset, at one commit.
-def read_dataset(run: RunArguments) -> tuple[DatasetDict, str, list[str]]:
-    """The splits, the commit they were read at, the labels; else a DatasetError."""
-    dataset, revision, labels = open_dataset(run.dataset_name, run.dataset_revision)
-    for split in ("train", "validation"):
-        if split not in dataset or not len(dataset[split]):
-            raise DatasetError(f"{run.dataset_name} has no {split} split: publish one with train and validation.")
-    if len(labels) < 2:
-        raise DatasetError(f"{run.dataset_name} has one class only, {labels[0]}: there is nothing to tell apart.")
-    return dataset, revision, labels
+# 2. The model, with a head for the dataset's labels, and how long its crops are.
+def make_model(settings: Settings, labels: Sequence[str]) -> tuple[Any, Any, float]:
+    """Model, feature extractor and the length of the crops in seconds; new weights follow from the seed."""
+    from transformers import set_seed
 
+    from ytaudio.checkpoints import load_classifier
+    from ytaudio.checks import crop_length
+    from ytaudio.freezing import freeze
 
-# 3. The model, with a head for these labels.
-def make_model(run: RunArguments, labels: Sequence[str], seed: int) -> tuple[PreTrainedModel, Any]:
-    """Model and feature extractor; new weights follow from the seed."""
-    set_seed(seed)
+    run, choices = settings.run, settings.choices
+    set_seed(settings.args.seed)
     model, extractor = load_classifier(
         run.model_name_or_path,
         labels,
@@ -132,113 +119,134 @@ def make_model(run: RunArguments, labels: Sequence[str], seed: int) -> tuple[Pre
         trust_remote_code=run.trust_remote_code,
         attn_implementation=run.attn_implementation,
         config=parse_mapping("model_config", run.model_config),
+        pooling=choices.pooling,
+        layer_weights=choices.layer_weights,
+        spec_augment=choices.spec_augment,
     )
-    freeze(model, run.freeze)
-    return model, extractor
+    freeze(model, "backbone" if run.probe else run.freeze)
+    return model, extractor, crop_length(extractor, run.crop_seconds)
 
 
-# 4. Training: random crops, centre crops of the validation split after each epoch, the best epoch kept.
-def make_trainer(
-    run: RunArguments, args: FinetuneArguments, dataset: DatasetDict, model: PreTrainedModel, extractor: Any
-) -> ClipTrainer:
-    """A Trainer that chooses by the validation split alone; it publishes nothing by itself."""
-    args.push_to_hub = False
-    return ClipTrainer(
-        model=model,
-        args=args,
-        processing_class=extractor,
-        train_dataset=dataset["train"].select_columns(["audio", "label"]),
-        eval_dataset=dataset["validation"].select_columns(["audio", "label"]),
-        data_collator=ClipCollator(extractor, run.crop_seconds, random=True, seed=args.seed),
-        eval_collator=ClipCollator(extractor, run.crop_seconds),
-        compute_metrics=compute_metrics,
-        callbacks=[EarlyStoppingCallback(run.early_stopping_patience)] if args.load_best_model_at_end else [],
-    )
+# 3. Training: random crops, validation scored after each epoch, the best epoch kept; or the head alone on embeddings.
+def fit(settings: Settings, supply: Any, model: Any, extractor: Any, crop_seconds: float) -> Any:
+    """Train to the end, from the last checkpoint if there is one, and save the model: the history of the training."""
+    from transformers import EarlyStoppingCallback, PrinterCallback, ProgressCallback
 
+    from ytaudio.epochs import EpochLines
+    from ytaudio.fitting import clip_trainer
+    from ytaudio.probing import fit_head
+    from ytaudio.training import resume_point
 
-def train(args: FinetuneArguments, trainer: ClipTrainer) -> float:
-    """Train from the last checkpoint, if there is one, to the end: the wall time in seconds."""
-    trainer.accelerator.wait_for_everyone()
+    run, choices, args, data = settings.run, settings.choices, settings.args, (supply.train, supply.validation)
     checkpoint = resume_point(args.resume_from_checkpoint, args.output_dir)
-    if checkpoint and trainer.is_world_process_zero():
-        print(f"going on from {checkpoint}")
-    began = time.monotonic()
+    if run.probe or (choices.head_first and not checkpoint):
+        probe = fit_head(model, extractor, *data, args, choices, crop_seconds)
+    if run.probe:
+        if args.process_index == 0:
+            model.save_pretrained(args.output_dir)
+            extractor.save_pretrained(args.output_dir)
+        return probe.history
+    told = [EpochLines(), *([EarlyStoppingCallback(run.early_stopping_patience)] * args.load_best_model_at_end)]
+    trainer = clip_trainer(model, extractor, args, choices, *data, crop_seconds=crop_seconds, callbacks=told)
+    for callback in (PrinterCallback, ProgressCallback):  # EpochLines tells it in their place
+        trainer.remove_callback(callback)
     trainer.train(resume_from_checkpoint=checkpoint)
-    return time.monotonic() - began
-
-
-# 5. The record: the best weights, the extractor, and how they came to be; training_run.json is written last.
-def record(
-    trainer: ClipTrainer, run: RunArguments, settings: dict[str, Any], revision: str, argv: Sequence[str], took_s: float
-) -> None:
-    """Save model, extractor and TrainingRun into output_dir."""
-    output, model = Path(trainer.args.output_dir or "."), trainer.accelerator.unwrap_model(trainer.model)
     trainer.save_model()
-    if not trainer.is_world_process_zero():
+    return trainer.state.log_history
+
+
+# 4. The record of how the weights came to be; training_run.json is written last.
+def train(settings: Settings, supply: Any, loaded: tuple[Any, Any, float], command: str) -> None:
+    """Fit the model, and leave model, extractor and TrainingRun in output_dir."""
+    from ytaudio.energy import Meter
+    from ytaudio.memory import enough_memory
+    from ytaudio.plans import price_of
+    from ytaudio.supplies import in_memory
+    from ytaudio.training import TrainingRun, hardware, revision_of, versions
+
+    (model, _, crop_seconds), run, began, meter = loaded, settings.run, time.monotonic(), Meter()
+    with enough_memory(settings.args, crop_seconds), meter:
+        history = fit(settings, in_memory(supply) if run.preload else supply, *loaded)
+    if settings.args.process_index > 0:
         return
-    parameters = [(p.numel(), p.requires_grad) for p in model.parameters()]
+    seconds, parameters = time.monotonic() - began, [(p.numel(), p.requires_grad) for p in model.parameters()]
     TrainingRun(
         base_model=run.model_name_or_path,
         base_revision=revision_of(model),
         dataset_id=run.dataset_name,
-        dataset_revision=revision,
-        labels=tuple(model.config.id2label.values()),
-        settings=settings,
-        command="accelerate launch recipes/finetune.py " + shlex.join(argv),
-        history=tuple(trainer.state.log_history),
-        seconds=round(took_s, 1),
+        dataset_revision=supply.revision,
+        labels=supply.labels,
+        settings=settings.given,
+        command=command,
+        history=tuple(history),
+        seconds=round(seconds, 1),
         parameters=sum(size for size, _ in parameters),
         trainable_parameters=sum(size for size, trainable in parameters if trainable),
-        crop_seconds=run.crop_seconds,
+        crop_seconds=crop_seconds,
         hardware=hardware(),
         versions=versions(),
-    ).save(output)
+        energy_wh=meter.wh,
+        energy_source=meter.source,
+        price=price_of(run.price_per_hour, seconds),
+    ).save(settings.args.output_dir)
 
 
-# 6. and 7. Score on the split that nothing was chosen by, and publish.
-def score_and_publish(
-    run: RunArguments, args: FinetuneArguments, split: str, revision: str, repo_id: str | None
-) -> None:
+# 5. and 6. Score on the split that nothing was chosen by, and publish.
+def score_and_publish(settings: Settings, split: str, revision: str, repo_id: str | None) -> None:
     """Write scores.json beside the model, print the result, and push the folder to repo_id if there is one."""
     from ytaudio.evaluation import score_model
+    from ytaudio.hub import push_model
+    from ytaudio.memory import enough_memory
+    from ytaudio.training import trained_crop_seconds
 
-    scores = score_model(
-        args.output_dir,
-        run.dataset_name,
-        revision=revision or None,
-        split=split,
-        crop_seconds=run.crop_seconds,
-        batch_size=args.per_device_eval_batch_size,
-        trust_remote_code=run.trust_remote_code,
-    )
-    scores.save(args.output_dir)
-    print(f"{split}: accuracy {scores.accuracy:.3f}, macro-F1 {scores.macro_f1:.3f} over videos; {args.output_dir}")
+    run, args, folder = settings.run, settings.args, settings.args.output_dir
+    with enough_memory(args, trained_crop_seconds(folder)):
+        scores = score_model(
+            folder,
+            run.dataset_name,
+            revision=revision or None,
+            split=split,
+            batch_size=args.per_device_eval_batch_size,
+            trust_remote_code=run.trust_remote_code,
+        )
+    scores.save(folder)
+    print(f"{split}: accuracy {scores.accuracy:.3f}, macro-F1 {scores.macro_f1:.3f} over videos; {folder}")
     if split == "validation":
         print("There is no test split: these are the videos the best epoch was chosen by, and the figures flatter.")
     if repo_id:
-        from ytaudio.hub import push_model
-
-        print(f"published {push_model(args.output_dir, repo_id, private=not run.public)}")
+        print(f"published {push_model(folder, repo_id, private=not run.public)}")
 
 
-@mendable()
+@mendable_together()
 def main(argv: Sequence[str] | None = None) -> None:
     """All chapters in order; the user's mistakes are one sentence and exit code 2."""
     argv = sys.argv[1:] if argv is None else list(argv)
-    run, args, settings = read_settings(argv)
+    if wants_help(argv):
+        print(help_text(KINDS, argv))
+        return
+    settings = read_settings(argv)
+    run, args, given = settings.run, settings.args, settings.given
+    from ytaudio.plans import look_ahead
+    from ytaudio.supplies import open_supply
+    from ytaudio.training import already_done, begin
+
     repo_id = args.hub_model_id if args.push_to_hub else None
-    dataset, revision, labels = read_dataset(run)
-    if not run.overwrite and already_done(args.output_dir, settings, revision):
-        print(f"{args.output_dir} holds this training already; --overwrite begins anew")
-    else:
+    supply = open_supply(run.dataset_name, run.dataset_revision, streaming=run.streaming, seed=args.seed)
+    if run.dry_run or run.overwrite or not already_done(args.output_dir, given, supply.revision):
+        if args.process_index == 0 and not run.dry_run:
+            begin(args.output_dir, given, supply.revision, resume=args.resume_from_checkpoint, overwrite=run.overwrite)
+        args.distributed_state.wait_for_everyone()  # until what is not to be gone on from is away
+        loaded = make_model(settings, supply.labels)
         if args.process_index == 0:
-            begin(args.output_dir, settings, revision, resume=args.resume_from_checkpoint, overwrite=run.overwrite)
-        model, extractor = make_model(run, labels, args.seed)
-        trainer = make_trainer(run, args, dataset, model, extractor)
-        took_s = train(args, trainer)
-        record(trainer, run, settings, revision, argv, took_s)
+            look_ahead(run, settings.choices, args, supply, *loaded)
+        if run.dry_run:
+            return
+        train(settings, supply, loaded, "accelerate launch recipes/finetune.py " + shlex.join(argv))
+    elif args.process_index == 0:
+        print(f"{args.output_dir} holds this training already; --overwrite begins anew")
+    part()
     if args.process_index == 0:
-        score_and_publish(run, args, "test" if "test" in dataset else "validation", revision, repo_id)
+        score_and_publish(settings, supply.scored, supply.revision, repo_id)
 
 
 if __name__ == "__main__":
