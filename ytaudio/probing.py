@@ -1,0 +1,229 @@
+"""A head fitted on a frozen backbone: each crop is embedded once, and epochs take moments."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+from torch import Tensor
+from transformers import EvalPrediction, PreTrainedModel, TrainingArguments
+
+from ytaudio.choices import AccuracyArguments
+from ytaudio.embedding import Cut, EmbeddingStore, Progress, backbone_key, embed_split
+from ytaudio.errors import UserError
+from ytaudio.fitting import clip_loss, videos_of
+from ytaudio.freezing import head_parameter_names
+from ytaudio.losses import ClipLoss
+from ytaudio.trainer import LAYER_WEIGHTS, VideoMetrics
+from ytaudio.training_data import ClipCollator
+
+EPOCHS = 100
+LEARNING_RATE = 1e-3
+WEIGHT_DECAY = 0.01
+CACHE = "embeddings"  # the folder of an output folder where embeddings are kept
+_HEAD_BATCH = 64  # embeddings a step
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """How a head was fitted."""
+
+    history: tuple[dict[str, float], ...]  # an entry an epoch, named as Trainer's log_history names them
+    best_epoch: int  # whose head the model has now; the last one where there was no validation
+    best_macro_f1: float | None  # over videos of the validation split
+    crops: int  # of both splits
+    embedded: int  # of them, in this run; the others were kept from before
+    embedding_seconds: float
+    epoch_seconds: float  # of one epoch, on average, with its validation
+
+
+@contextmanager
+def _quietly(model: PreTrainedModel) -> Iterator[None]:
+    """The whole model in eval mode, and as it was afterwards."""
+    before = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in before:
+            module.training = training
+
+
+def _parameters(model: PreTrainedModel) -> tuple[list[dict[str, Any]], dict[str, torch.nn.Parameter]]:
+    """The head's parameters, as the optimiser's groups and by name; layer weights and biases do not decay."""
+    head = head_parameter_names(model)
+    named = {name: value for name, value in model.named_parameters() if name in head}
+    groups: dict[float, list[Tensor]] = {0.0: [], WEIGHT_DECAY: []}
+    for name, value in named.items():
+        still = name.endswith(LAYER_WEIGHTS) or value.dim() < 2
+        groups[0.0 if still else WEIGHT_DECAY].append(value)
+    return [{"params": values, "weight_decay": decay} for decay, values in groups.items() if values], named
+
+
+def _judge(cut: Cut, embeddings: Tensor, labels: Tensor, metrics: VideoMetrics) -> dict[str, float]:
+    """The head on a whole split, in Trainer's names."""
+    with _quietly(cut.model), torch.no_grad():
+        logits = torch.cat([cut.classify(part) for part in embeddings.split(1024)])
+    loss = float(ClipLoss()(logits, labels).mean())
+    found = metrics(EvalPrediction(predictions=logits.cpu().numpy(), label_ids=labels.cpu().numpy()))
+    return {"eval_loss": loss, **{f"eval_{name}": value for name, value in found.items()}}
+
+
+def _fit(
+    cut: Cut,
+    train: tuple[Tensor, Tensor],
+    judge: Callable[[], dict[str, float]] | None,
+    loss: ClipLoss,
+    epochs: int,
+    learning_rate: float,
+) -> tuple[list[dict[str, float]], int]:
+    """Fit the head on embeddings and labels, and give it the weights of its best epoch: (history, that epoch)."""
+    groups, named = _parameters(cut.model)
+    optimizer = torch.optim.AdamW(groups, lr=learning_rate)
+    embeddings, labels = train
+    history: list[dict[str, float]] = []
+    best, kept, chosen = (-1.0, 0.0), {}, 0
+    for epoch in range(1, epochs + 1):
+        cut.model.train()
+        total = 0.0
+        for places in torch.randperm(len(labels)).split(_HEAD_BATCH):
+            chunk = places.to(labels.device)
+            losses = loss(cut.classify(embeddings[chunk]), labels[chunk])
+            optimizer.zero_grad()
+            losses.mean().backward()
+            optimizer.step()
+            total += float(losses.detach().sum())
+        entry = {"epoch": float(epoch), "loss": total / len(labels), **(judge() if judge else {})}
+        history.append(entry)
+        # of two epochs that are as often right, the one that is surer of it; without validation the last
+        merit = (entry["eval_macro_f1"], -entry["eval_loss"]) if judge else (float(epoch), 0.0)
+        if merit > best:
+            best, chosen = merit, epoch
+            kept = {name: value.detach().clone() for name, value in named.items()}
+    with torch.no_grad():
+        for name, value in kept.items():
+            named[name].copy_(value)
+    return history, chosen
+
+
+def fit_on_embeddings(
+    model: PreTrainedModel,
+    extractor: Any,
+    train: Any,
+    validation: Any = None,
+    *,
+    crop_seconds: float,
+    crops: int = 1,
+    validation_crops: int = 1,
+    epochs: int = EPOCHS,
+    learning_rate: float = LEARNING_RATE,
+    loss: ClipLoss | None = None,
+    seed: int = 0,
+    cache: Path | None = None,
+    batch_size: int = 16,
+    progress: Progress | None = None,
+) -> Probe:
+    """Fit the head of a model on embeddings of whole splits, and leave the best one in the model.
+
+    The backbone is held still and in eval mode, so the model is what training its head alone would make of it, without
+    hearing a crop twice; it is saved, loaded and asked like any other.
+
+    Args:
+        model: from load_classifier.
+        extractor: the model's.
+        train: rows with audio and label.
+        validation: such rows, with video_id, to choose the best epoch by its macro-F1 over videos; None keeps the last.
+        crop_seconds: length of the crops.
+        crops: of each clip to learn from, spread evenly over it.
+        validation_crops: of each clip to judge by, their probabilities averaged.
+        epochs: at the most, and how many are run.
+        learning_rate: AdamW's.
+        loss: one value a crop; plain cross entropy where left out.
+        seed: of the order of the crops.
+        cache: a folder to keep embeddings in, for a run that goes on or another one; None keeps none.
+        batch_size: crops embedded at once.
+        progress: told how many crops are embedded.
+
+    Raises:
+        ModelError: a head that needs more than an embedding, such as attention pooling's.
+        UserError: a stream, or a folder that cannot be written.
+    """
+    if not hasattr(train, "__len__"):
+        raise UserError("A probe reads the clips once and keeps their embeddings: leave out --streaming.")
+    model.to("cuda" if torch.cuda.is_available() else "cpu")  # type: ignore[arg-type]
+    cut, collator = Cut(model), ClipCollator(extractor, crop_seconds)
+    began, judge = time.monotonic(), None
+    store = EmbeddingStore(cache, backbone_key(model, extractor, collator.samples) if cache else "")
+    settings: dict[str, Any] = {"batch_size": batch_size, "progress": progress}
+    with _quietly(model):
+        learnt, count, fresh = embed_split(cut, collator, train, store, crops=crops, **settings)
+        if validation is not None:
+            judged, more, new = embed_split(cut, collator, validation, store, crops=validation_crops, **settings)
+            count, fresh = count + more, fresh + new
+            judge = partial(
+                _judge, cut, *judged, VideoMetrics(np.repeat(videos_of(validation), validation_crops).tolist())
+            )
+        embedded_s, began = time.monotonic() - began, time.monotonic()
+        with cut.headed(), torch.random.fork_rng():
+            torch.manual_seed(seed)
+            history, best = _fit(cut, learnt, judge, loss or ClipLoss(), epochs, learning_rate)
+    return Probe(
+        history=tuple(history),
+        best_epoch=best,
+        best_macro_f1=history[best - 1].get("eval_macro_f1"),
+        crops=count,
+        embedded=fresh,
+        embedding_seconds=round(embedded_s, 3),
+        epoch_seconds=round((time.monotonic() - began) / epochs, 5),
+    )
+
+
+def fit_head(
+    model: PreTrainedModel,
+    extractor: Any,
+    train: Any,
+    validation: Any,
+    args: TrainingArguments,
+    choices: AccuracyArguments,
+    crop_seconds: float,
+    *,
+    epochs: int = EPOCHS,
+    learning_rate: float | None = None,
+    cache: Path | None = None,
+) -> Probe:
+    """`fit_on_embeddings` with a recipe's settings, and a bar on a terminal.
+
+    Epochs cost next to nothing here, so `args` does not say how many; the rate is head_learning_rate, else
+    LEARNING_RATE: one that suits a backbone would not get a head anywhere. Embeddings are kept in `cache`, or in the
+    folder CACHE of output_dir, where a run that was cut short finds them.
+
+    Raises:
+        UserError: as `fit_on_embeddings`.
+    """
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bars(*columns, console=console, disable=args.disable_tqdm or not console.is_terminal) as bars:
+        task = bars.add_task("embedding crops", total=None)
+        return fit_on_embeddings(
+            model,
+            extractor,
+            train,
+            validation,
+            crop_seconds=crop_seconds,
+            validation_crops=choices.validation_crops,
+            epochs=epochs,
+            learning_rate=learning_rate or choices.head_learning_rate or LEARNING_RATE,
+            loss=clip_loss(args, choices, train["label"], model.config.num_labels or 2),
+            seed=args.seed,
+            cache=cache or Path(args.output_dir or ".") / CACHE,
+            batch_size=args.per_device_eval_batch_size,
+            progress=lambda done, total: bars.update(task, completed=done, total=total),
+        )
