@@ -187,26 +187,43 @@ def evaluate(
     trust_remote_code: Trust = False,
 ) -> None:
     """Scores with intervals and floors: ytaudio evaluate USER/MODEL --dataset USER/NAME"""
+    from ytaudio.comparison import against_best_floor
     from ytaudio.evaluation import score_model
 
     scores = score_model(
         model, dataset, revision=revision, split=split, crops=crops, trust_remote_code=trust_remote_code
     )
-    say(scores_table([scores]))
+    floor = against_best_floor(scores)
+    say(scores_table([scores]), *([plain(floor.verdict)] if floor else []))
 
 
 @app.command()
 def compare(
-    models: Annotated[list[str], typer.Argument(metavar="A B ...", help="Evaluated models on the Hub, or folders.")],
+    models: Annotated[
+        list[str], typer.Argument(metavar="A B ...", help="Evaluated models: USER/NAME[@REVISION], folders or files.")
+    ],
+    split: Annotated[str | None, typer.Option(help="Where a model has predictions on several.")] = None,
+    common: Annotated[bool, typer.Option("--common", help="On the videos all have, leaving out the others.")] = False,
+    style: Annotated[
+        str | None, typer.Option("--format", help="text, markdown or json; as FILE ends, or text.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it there, and text to the screen.")] = None,
 ) -> None:
     """Models side by side on the same videos, with a paired test: ytaudio compare USER/A USER/B"""
     if len(models) < 2:
         raise UserError("There is nothing to compare with one model: name two or more.")
-    from ytaudio.comparison import compare_all
-    from ytaudio.predictions import load_scores
+    from ytaudio import verdicts
+    from ytaudio.predictions import load_all
+    from ytaudio.ranking import rank
 
-    scores = [load_scores(model) for model in models]
-    say(scores_table(scores), *(comparison.verdict for comparison in compare_all(scores)))
+    written = verdicts.format_of(style, output)
+    ranking = rank(load_all(models, split), common=common)
+    if output:
+        verdicts.write(ranking, written, output)
+    if output or written == "text":
+        say(*verdicts.as_text(ranking), *([f"written to {output}"] if output else []))
+    else:
+        typer.echo(verdicts.in_format(ranking, written), nl=False)
 
 
 @app.command()

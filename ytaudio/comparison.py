@@ -1,7 +1,7 @@
 """Two models on the same videos: paired differences, an exact test, and a sentence that says what can be told."""
 
 import itertools
-from collections.abc import Hashable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -109,7 +109,11 @@ def compare_all(scores: Sequence[Scores], *, common: bool = False) -> tuple[Comp
     """
     if len(scores) < 2:
         raise UserError("Comparing takes two models or more: name another one.")
-    models = same_videos(scores, common=common)
+    return compare_aligned(same_videos(scores, common=common))
+
+
+def compare_aligned(models: Sequence[Scores]) -> tuple[Comparison, ...]:
+    """`compare_all` of what `same_videos` gave."""
     channels = channels_of(models[0].predictions)
     counts = np.stack([grouped(video_counts(m.predictions, m.labels), channels) for m in models], axis=1)
     right = np.asarray([[p.predicted == p.label for p in m.predictions] for m in models])
@@ -147,20 +151,20 @@ def holm(pairs: Sequence[Comparison]) -> tuple[Comparison, ...]:
     return tuple(replace(pair, p=raised[number]) for number, pair in enumerate(pairs))
 
 
-def against_floors(scores: Scores) -> dict[str, Comparison]:
-    """A model against each of its floors on the same videos, by the floor's name; {} for an older file."""
-    found = {}
-    for name, floor in scores.floors.items():
-        if all(p.video_id in floor.predicted for p in scores.predictions):
-            said = tuple(replace(p, predicted=floor.predicted[p.video_id]) for p in scores.predictions)
-            model = replace(scores, model_id=f"the floor ({name})", predictions=said, **figures(said, scores.labels))
-            found[name] = compare(scores, model)
-    return found
+def against_floor(scores: Scores, name: str) -> Comparison | None:
+    """A model against one of its floors on the same videos, or None where a file is too old to know its answers."""
+    floor = scores.floors[name]
+    if not all(p.video_id in floor.predicted for p in scores.predictions):
+        return None
+    said = tuple(replace(p, predicted=floor.predicted[p.video_id]) for p in scores.predictions)
+    known = {key: getattr(floor, key) for key in ("accuracy", "accuracy_interval", "macro_f1", "macro_f1_interval")}
+    return compare_aligned([scores, replace(scores, model_id=f"the floor ({name})", predictions=said, **known)])[0]
 
 
 def against_best_floor(scores: Scores) -> Comparison | None:
-    """A model against the floor that is right most often, or None where its answers are not known."""
-    return max(against_floors(scores).values(), key=lambda pair: pair.b.accuracy, default=None)
+    """A model against the floor that is right most often, or None where there is none or its answers are not known."""
+    best = max(scores.floors, key=lambda name: scores.floors[name].accuracy, default=None)
+    return against_floor(scores, best) if best else None
 
 
 def same_videos(scores: Sequence[Scores], *, common: bool = False) -> list[Scores]:
@@ -177,15 +181,11 @@ def same_videos(scores: Sequence[Scores], *, common: bool = False) -> list[Score
         raise UserError("The models have no video in common: score them on one split.")
     if not common and (len(shared) < len(everyone) or any(set(one.labels) != set(labels) for one in scores)):
         raise UserError(_difference(scores, truths, shared))
-    return [_on(one, shared, labels) for one in scores]
+    channels = {p.video_id: p.channel_id for one in reversed(scores) for p in one.predictions if p.channel_id}
+    return [_on(one, shared, labels, channels) for one in scores]
 
 
-def left_out(scores: Sequence[Scores], compared: int) -> list[int]:
-    """How many videos of each model a comparison on `compared` of them leaves out."""
-    return [one.videos - compared for one in scores]
-
-
-def _difference(scores: Sequence[Scores], truths: Sequence[dict[str, str]], shared: Sequence[Hashable]) -> str:
+def _difference(scores: Sequence[Scores], truths: Sequence[dict[str, str]], shared: Sequence[str]) -> str:
     """One sentence on what keeps the first two that differ from being compared."""
     first = scores[0]
     for other, truth in zip(scores[1:], truths[1:], strict=True):
@@ -209,8 +209,8 @@ def _difference(scores: Sequence[Scores], truths: Sequence[dict[str, str]], shar
     )
 
 
-def _on(scores: Scores, videos: Sequence[str], labels: tuple[str, ...]) -> Scores:
-    """A model on these videos, with these labels, all figures from its predictions."""
+def _on(scores: Scores, videos: Sequence[str], labels: tuple[str, ...], channels: Mapping[str, str]) -> Scores:
+    """A model on these videos of these channels, with these labels, all figures from its predictions."""
     known = {p.video_id: p for p in scores.predictions}
     place = {label: number for number, label in enumerate(scores.labels)}
 
@@ -220,6 +220,7 @@ def _on(scores: Scores, videos: Sequence[str], labels: tuple[str, ...]) -> Score
     predictions: tuple[Prediction, ...] = tuple(
         replace(
             known[video_id],
+            channel_id=channels.get(video_id, ""),
             probabilities=in_order(known[video_id].probabilities),
             clips_probabilities=tuple(map(in_order, known[video_id].clips_probabilities)),
         )

@@ -132,6 +132,20 @@ def load_scores(model: str, revision: str | None = None, split: str | None = Non
     return replace(found, model_id=model) if named else found
 
 
+def load_all(models: Sequence[str], split: str | None = None) -> list[Scores]:
+    """`load_scores` of each, under the names given where two files say the same name.
+
+    Raises:
+        UserError: one has none, or the Hub cannot be asked.
+    """
+    found = [load_scores(model, split=split) for model in models]
+    names = [one.model_id for one in found]
+    return [
+        replace(one, model_id=given) if names.count(one.model_id) > 1 else one
+        for given, one in zip(models, found, strict=True)
+    ]
+
+
 def _chosen(names: Sequence[str], model: str, split: str | None, fetch: Any) -> Scores:
     """The scores on a split among a repository's files, `fetch` giving the path of one."""
     if SCORES_FILE in names:

@@ -1,26 +1,39 @@
 """What the verbs print: lines and tables for a person, as wide as the terminal or as a file needs."""
 
+import io
 import sys
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ytaudio.assemble import BuildReport
     from ytaudio.scores import Scores
 
 _LISTED = 40  # categories, and sentences on them
+_WIDTH = 132  # of a file or a pipe
 
 
 def say(*lines: object) -> None:
     """Print for a person: as wide as the terminal, and in a file or a pipe as wide as a table needs."""
     from rich.console import Console
 
-    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 132)
+    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else _WIDTH)
     for line in lines:
         console.print(line)
+
+
+def as_lines(*lines: object) -> str:
+    """What `say` prints to a file, as a string."""
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False, width=_WIDTH, file=io.StringIO())
+    with console.capture() as captured:
+        for line in lines:
+            console.print(line)
+    return captured.get()
 
 
 def plain(text: object) -> str:
@@ -114,30 +127,34 @@ def _twins(report: "BuildReport") -> list[str]:
     ]
 
 
-def scores_table(all_scores: "list[Scores]") -> Any:
-    """Models and floors, one a row, as a rich table."""
+def scores_table(all_scores: "list[Scores]", groups: "Sequence[str]" = ()) -> Any:
+    """Models and floors, one a row, as a rich table; with the letters of models that cannot be told apart, if given."""
     from rich.table import Table
 
     def percent(value: float, interval: tuple[float, float]) -> str:
         return f"{100 * value:.1f} % ({100 * interval[0]:.0f} to {100 * interval[1]:.0f})"
 
     first = all_scores[0]
-    title = f"{first.videos} videos ({first.clips} clips) of {first.dataset_id}, split {first.split}"
-    table = Table(
-        title=title, title_justify="left", caption="95 % bootstrap intervals over videos", caption_justify="left"
-    )
-    for column in ("model", "accuracy by video", "macro-F1 by video", "accuracy by clip"):
-        table.add_column(column, justify="left" if column == "model" else "right", no_wrap=True)
-    for s in all_scores:
+    title = f"{first.sample} ({first.clips} clips) of {plain(first.dataset_id)}, split {plain(first.split)}"
+    caption = f"95 % intervals, from resampling the {first.units}"
+    if groups:
+        caption += "; models that share a letter cannot be told apart"
+    table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
+    names = ("model", *(["group"] if groups else []), "accuracy by video", "macro-F1 by video", "accuracy by clip")
+    for column in names:
+        table.add_column(column, justify="left" if column in ("model", "group") else "right", no_wrap=True)
+    for number, s in enumerate(all_scores):
         table.add_row(
-            s.model_id,
+            plain(s.model_id),
+            *([groups[number]] if groups else []),
             percent(s.accuracy, s.accuracy_interval),
             percent(s.macro_f1, s.macro_f1_interval),
             percent(s.clip_accuracy, s.clip_accuracy_interval),
         )
     for name, floor in first.floors.items():
         table.add_row(
-            f"floor: {name}",
+            f"floor: {plain(name)}",
+            *([""] if groups else []),
             percent(floor.accuracy, floor.accuracy_interval),
             percent(floor.macro_f1, floor.macro_f1_interval),
             "",

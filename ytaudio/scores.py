@@ -228,17 +228,19 @@ def figures(predictions: Sequence[Prediction], labels: Sequence[str], resamples:
         "confusion": tuple(tuple(int(cell) for cell in row) for row in confusion),
         "calibration": calibration([p.probabilities for p in predictions], truth, channels),
     }
-    for level, table in (("", videos), ("clip_", clips)):
-        for name, statistic in (("accuracy", accuracy), ("macro_f1", macro_f1)):
-            found[f"{level}{name}"] = round(float(statistic(table.sum(axis=0))), 6)
-            drawn = resample(table, statistic, resamples, SEED)
-            found[f"{level}{name}_interval"] = interval(found[f"{level}{name}"], drawn, len(table))
+    return found | _shares(videos, resamples) | {f"clip_{name}": one for name, one in _shares(clips, resamples).items()}
+
+
+def _shares(counts: np.ndarray, resamples: int = RESAMPLES) -> dict[str, Any]:
+    """Accuracy and macro-F1 with their intervals, from counts by channel."""
+    found: dict[str, Any] = {}
+    for name, statistic in (("accuracy", accuracy), ("macro_f1", macro_f1)):
+        found[name] = round(float(statistic(counts.sum(axis=0))), 6)
+        found[f"{name}_interval"] = interval(found[name], resample(counts, statistic, resamples, SEED), len(counts))
     return found
 
 
 def floor_of(description: str, predictions: Sequence[Prediction], labels: Sequence[str]) -> Floor:
     """A floor from its predictions."""
-    found = figures(predictions, labels)
-    wanted = {field.name for field in fields(Floor)} & found.keys()
-    answers = {p.video_id: p.predicted for p in predictions}
-    return Floor(description=description, predicted=answers, **{name: found[name] for name in wanted})
+    counts = grouped(video_counts(predictions, labels), channels_of(predictions))
+    return Floor(description, **_shares(counts), predicted={p.video_id: p.predicted for p in predictions})

@@ -8,7 +8,6 @@ from typing import Any
 import yaml
 from huggingface_hub import DatasetCardData, constants
 
-from ytaudio import plots
 from ytaudio.rebuilt import rebuilt_lines
 
 from .markup import listed, render
@@ -135,6 +134,8 @@ def _citation(name: str, repo_id: str, created: str) -> str:
 
 def dataset_plots(report: Mapping[str, Any]) -> dict[str, bytes]:
     """The pictures dataset_card shows, by their path in the repository."""
+    from ytaudio import plots  # matplotlib takes half a second, and words need none
+
     return {"plots/classes.png": plots.classes(report["splits"], report["labels"])}
 
 

@@ -6,7 +6,6 @@ import yaml
 from huggingface_hub import EvalResult, EvalResultEntry, ModelCard, ModelCardData, SpaceCardData, constants
 from huggingface_hub import eval_result_entries_to_yaml as entries_to_yaml
 
-from ytaudio import plots
 from ytaudio.runs import CROP_S, TrainingRun
 from ytaudio.scores import Scores
 
@@ -132,6 +131,8 @@ def _dataset_link(dataset_id: str, revision: str) -> str:
 
 def model_plots(scores: Scores | None, run: TrainingRun | None) -> dict[str, bytes]:
     """The pictures model_card shows, by their path in the repository."""
+    from ytaudio import plots  # matplotlib takes half a second, and words need none
+
     shown = {"plots/confusion.png": plots.confusion(scores.confusion, scores.labels)} if scores else {}
     return shown | ({"plots/training.png": plots.training(run.history)} if run else {})
 
