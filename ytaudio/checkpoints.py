@@ -25,7 +25,7 @@ from transformers import AutoModelForAudioClassification as _Classifier
 from transformers.utils import is_flash_attn_2_available
 
 from ytaudio.errors import ModelError
-from ytaudio.heads import choose_head, match_labels, set_spec_augment, sound_config
+from ytaudio.heads import choose_head, fill_missing, match_labels, set_spec_augment, sound_config
 from ytaudio.hub_errors import hub_errors, hub_sentence, is_local
 from ytaudio.models import PooledAudioForAudioClassification
 from ytaudio.runs import CROP_S
@@ -86,6 +86,13 @@ def _from_pretrained(loader: Any, name: str, **kwargs: Any) -> Any:
             hub_sentence(error, f"model {name}") or f"{name} {_LACKS[loader].format(said=said[:160].rstrip('. '))}"
         )
         raise ModelError(sentence) from error
+
+
+def _weights(loader: Any, name: str, **kwargs: Any) -> PreTrainedModel:
+    """A model from a checkpoint's weights; what the checkpoint lacks is as in a new model."""
+    model, told = _from_pretrained(loader, name, output_loading_info=True, **kwargs)
+    fill_missing(model, told["missing_keys"])
+    return model
 
 
 def _check_attention(name: str, config: PreTrainedConfig, wanted: str | None) -> None:
@@ -192,10 +199,9 @@ def load_classifier(
     if build:
         model = _Classifier.from_config(head or settings, **how)
     elif head is not None:
-        backbone = _from_pretrained(AutoModel, name, config=settings, **hub, **how)
-        model = PooledAudioForAudioClassification(head, backbone)
+        model = PooledAudioForAudioClassification(head, _weights(AutoModel, name, config=settings, **hub, **how))
     else:
-        model = _from_pretrained(_Classifier, name, config=settings, ignore_mismatched_sizes=True, **hub, **how)
+        model = _weights(_Classifier, name, config=settings, ignore_mismatched_sizes=True, **hub, **how)
         match_labels(name, model, before, labels)
     model.config._commit_hash = hub.get("revision")
     return _ready(name, model, extractor)

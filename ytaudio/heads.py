@@ -1,6 +1,6 @@
 """The head that a checkpoint gets: its labels, its pooling, its weights for the layers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -75,6 +75,21 @@ def set_spec_augment(name: str, config: PreTrainedConfig, wanted: bool | None) -
             setattr(config, "apply_spec_augment", wanted)  # noqa: B010 (not every config declares it)
     elif wanted:
         raise ModelError(f"{name} ({heard.model_type}) has no SpecAugment: leave spec_augment out.")
+
+
+@torch.no_grad()
+def fill_missing(model: PreTrainedModel, missing: Iterable[str]) -> None:
+    """Give parameters that a checkpoint lacks the values a new model has, where transformers forgets to.
+
+    from_pretrained builds models without memory for their weights; of most families it then leaves `layer_weights` as
+    whatever the memory held (transformers 5.23), and of sew-d `masked_spec_embed`.
+    """
+    for name in missing:
+        if name.endswith("layer_weights"):
+            weights = model.get_parameter(name)
+            weights.fill_(1 / len(weights))
+        elif name.endswith("masked_spec_embed"):
+            model.get_parameter(name).uniform_()
 
 
 def _output_layer(model: PreTrainedModel) -> nn.Linear | None:

@@ -104,6 +104,7 @@ class PooledAudioForAudioClassification(PreTrainedModel):
         if config.layer_weights:
             _keep_every_layer(backbone.config, backbone)
         self.backbone = backbone
+        self.config._attn_implementation = backbone.config._attn_implementation
         self.main_input_name = backbone.main_input_name
         features = backbone.config.hidden_size
         self.layer_weights = (
