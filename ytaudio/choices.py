@@ -48,6 +48,20 @@ class AccuracyArguments:
     time_shift_s: float = field(
         default=0.0, metadata={"help": "Roll a crop by up to so many seconds either way, in training."}
     )
+    tilt_db: float = field(
+        default=0.0,
+        metadata={"help": "Turn treble against bass by up to so many dB, in training (Nam et al. 2022)."},
+    )
+    low_pass: float = field(
+        default=0.0, metadata={"help": "Share of the crops that lose what lies above 1.5 to 8 kHz, in training."}
+    )
+    reverberation: float = field(
+        default=0.0,
+        metadata={"help": "Share of the crops put into a made-up room, in training (Ko et al. 2017)."},
+    )
+    noise: float = field(
+        default=0.0, metadata={"help": "Share of the crops with noise 15 to 60 dB below the sound, in training."}
+    )
     spec_augment: bool | None = field(
         default=None,
         metadata={
@@ -73,9 +87,12 @@ class AccuracyArguments:
             raise UserError(f"pooling is {self.pooling!r}: choose one of {', '.join(POOLINGS)}.")
         if self.class_weights not in CLASS_WEIGHTS:
             raise UserError(f"class_weights is {self.class_weights!r}: choose one of {', '.join(CLASS_WEIGHTS)}.")
-        for name in ("mixup_alpha", "gain_db", "time_shift_s"):
+        for name in ("mixup_alpha", "gain_db", "time_shift_s", "tilt_db"):
             if getattr(self, name) < 0:
                 raise UserError(f"{name} is {getattr(self, name)}: give 0 to do without it, or more.")
+        for name in ("low_pass", "reverberation", "noise"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"{name} is {getattr(self, name)}: give a share of the crops from 0 to 1.")
         if not 0 <= self.ema_decay < 1:
             raise UserError(f"ema_decay is {self.ema_decay}: give 0 to do without it, or a share below 1 such as 0.99.")
         if self.validation_crops < 1:

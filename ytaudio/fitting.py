@@ -1,6 +1,7 @@
 """A loaded model and two splits to a Trainer that is ready: what a recipe and a cross-validation share."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 import torch
@@ -73,7 +74,7 @@ def clip_trainer(
             metrics = VideoMetrics([v for v in videos_of(validation) for _ in range(choices.validation_crops)])
     args.push_to_hub = False
     args.remove_unused_columns = False  # the collator, not the model, takes the dataset's columns
-    augmentation = Augmentation(gain_db=choices.gain_db, time_shift_s=choices.time_shift_s)
+    augmentation = Augmentation(**{one.name: getattr(choices, one.name) for one in fields(Augmentation)})
     return ClipTrainer(
         model=model,
         args=args,

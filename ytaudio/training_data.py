@@ -144,7 +144,8 @@ class ClipCollator:
         waveform = repeat_to(waveform, self.samples)[: self.samples]
         if not self.random:
             return waveform, 1.0
-        return self.augmentation.shift(waveform, generator), self.augmentation.gain(generator)
+        waveform = self.augmentation.record(self.augmentation.shift(waveform, generator), generator)
+        return waveform, self.augmentation.gain(generator)
 
     def features(self, waveforms: Sequence[np.ndarray]) -> torch.Tensor:
         """What the model is fed of waveforms of one length at 16 kHz: (batch, samples), or (batch, frames, bins)."""

@@ -202,3 +202,45 @@ def test_auto_classes_know_the_model_and_its_extractor(tmp_path):
     small().save_pretrained(tmp_path)
     Wav2Vec2FeatureExtractor().save_pretrained(tmp_path)
     assert type(AutoFeatureExtractor.from_pretrained(tmp_path)) is Wav2Vec2FeatureExtractor
+
+
+LEVELLED = {"top_db": 50.0, "normalize_level": True}
+
+
+def test_a_levelled_model_does_not_hear_how_loud_a_recording_is():
+    quiet, plain = small(**LEVELLED), small()
+    waveform = noise(24_000)
+    torch.testing.assert_close(quiet(waveform).logits, quiet(0.01 * waveform).logits, atol=1e-4, rtol=1e-4)
+    assert not torch.allclose(plain(waveform).logits, plain(0.01 * waveform).logits, atol=1e-2)
+
+
+def test_what_lies_far_below_the_loudest_is_not_told_apart():
+    model = small(top_db=40.0)
+    waveform, hiss = noise(24_000), 1e-5 * noise(24_000, batch=2)[1:]
+    waveform[:, 12_000:] = 0
+    torch.testing.assert_close(model(waveform).logits, model(waveform + hiss).logits, atol=1e-3, rtol=1e-3)
+
+
+def test_mixstyle_gives_an_input_the_spectrum_of_another_in_part_and_in_training_alone():
+    model = small(mixstyle=1.0, apply_spec_augment=False, dropout=0.0)
+    x = torch.randn(8, 50, 64) * torch.linspace(1, 4, 8)[:, None, None] + torch.arange(8.0)[:, None, None]
+    mixed = model._mixstyle(x)
+    shapes = [(one - one.mean(1, keepdim=True)) / one.std(1, keepdim=True) for one in (x, mixed)]
+    torch.testing.assert_close(shapes[0], shapes[1], atol=1e-2, rtol=1e-2)
+    means = mixed.mean(dim=(1, 2))
+    assert not torch.allclose(means, x.mean(dim=(1, 2)), atol=0.1)
+    assert x.mean(dim=(1, 2)).min() - 1e-3 <= means.min() and means.max() <= x.mean(dim=(1, 2)).max() + 1e-3
+    model.config.mixstyle = 0.5
+    many = x.repeat(25, 1, 1)
+    kept = sum(torch.allclose(a, b, atol=1e-4) for a, b in zip(model._mixstyle(many), many, strict=True))
+    assert 100 < kept < 160, "half of them, and those that met one like them or kept nearly all"
+    waveform = noise(24_000, batch=4)
+    assert torch.equal(model(waveform).logits, small(apply_spec_augment=False, dropout=0.0)(waveform).logits)
+
+
+def test_a_config_of_before_keeps_its_log_mel_energies_as_they_are():
+    config = SpectrogramCNNConfig()
+    assert (config.top_db, config.normalize_level, config.mixstyle) == (0.0, False, 0.0)
+    for wrong in ({"top_db": -1.0}, {"mixstyle": 1.5}):
+        with pytest.raises(StrictDataclassError, match="top_db is 0 or more"):
+            SpectrogramCNNConfig(**wrong)

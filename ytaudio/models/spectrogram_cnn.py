@@ -22,6 +22,7 @@ MINIMUM_S = 0.5  # shorter inputs are repeated up to this
 # and the first epochs would be judged by statistics that no longer hold.
 _MOMENTUM = 0.3
 _AMIN = 1e-10  # power below this counts as this, as librosa.power_to_db has it: -100 dB
+_MIXSTYLE_ALPHA = 0.3  # of the Beta distribution of shares, as in Freq-MixStyle: mostly near 0 or 1
 
 
 @strict
@@ -43,6 +44,10 @@ class SpectrogramCNNConfig(PreTrainedConfig):
     apply_spec_augment: bool = True  # in training, blank stripes of time and of frequency (SpecAugment)
     mask_time_length: int = 32  # frames at the most in one of the two time stripes
     mask_feature_length: int = 8  # mel bins at the most in one of the two frequency stripes
+    # What makes recordings of other devices and codecs alike; 0 and False leave the log-mel energies as they are.
+    top_db: float | int = 0.0  # what lies further below the input's loudest counts as this far below it
+    normalize_level: bool = False  # take the mean off each input, so that its level tells nothing
+    mixstyle: float | int = 0.0  # in training, share of the inputs that take on another one's spectrum in part
 
     def validate_architecture(self):
         """Refuse what cannot be built: more halvings than mel bins, or mel bands outside the spectrum."""
@@ -51,6 +56,8 @@ class SpectrogramCNNConfig(PreTrainedConfig):
             raise ValueError(f"depth {self.depth} needs at least {2**self.depth} mel bins, and width at least 1.")
         if not 0 <= self.fmin < self.fmax <= self.sampling_rate / 2:
             raise ValueError(f"fmin and fmax must lie in order between 0 and {self.sampling_rate / 2} Hz.")
+        if self.top_db < 0 or not 0 <= self.mixstyle <= 1:
+            raise ValueError("top_db is 0 or more, and mixstyle a share from 0 to 1.")
 
 
 def _hz_to_mel(hz: float) -> float:
@@ -209,10 +216,32 @@ class SpectrogramCNNForAudioClassification(PreTrainedModel):
                 x = x.masked_fill(blank[:, :, None] if axis == 1 else blank[:, None, :], 0)
         return x
 
+    def _levelled(self, x: Tensor) -> Tensor:
+        """Log-mel energies without what a recorder's level and noise floor add: (batch, frames, mels)."""
+        if self.config.top_db:  # as librosa.power_to_db's top_db
+            x = torch.maximum(x, x.amax(dim=(1, 2), keepdim=True) - self.config.top_db)
+        return x - x.mean(dim=(1, 2), keepdim=True) if self.config.normalize_level else x
+
+    def _mixstyle(self, x: Tensor) -> Tensor:
+        """Mix each mel bin's mean and deviation over time with another example's: (batch, frames, mels).
+
+        Freq-MixStyle (Schmid et al., "CP-JKU submission to DCASE22: Distilling Knowledge for Low-Complexity
+        Convolutional Neural Networks From a Patchout Audio Transformer", 2022), after MixStyle (Zhou et al., 2021).
+        """
+        mean, deviation = x.mean(dim=1, keepdim=True), x.std(dim=1, keepdim=True) + 1e-3
+        other = torch.randperm(len(x), device=x.device)
+        share = torch.distributions.Beta(_MIXSTYLE_ALPHA, _MIXSTYLE_ALPHA).sample((len(x), 1, 1)).to(x)
+        taken = torch.rand(len(x), 1, 1, device=x.device) < self.config.mixstyle
+        share = torch.where(taken, share, 1.0)
+        scale = share * deviation + (1 - share) * deviation[other]
+        return (x - mean) / deviation * scale + share * mean + (1 - share) * mean[other]
+
     def embed(self, input_values: Tensor) -> Tensor:
         """What the blocks hear, over the whole input: (batch, samples) -> (batch, width * 2 ** (depth - 1))."""
-        x = self.log_mel(self._long_enough(input_values)).to(self.input_norm.weight.dtype)
+        x = self._levelled(self.log_mel(self._long_enough(input_values))).to(self.input_norm.weight.dtype)
         x = self.input_norm(x.transpose(1, 2)).transpose(1, 2)
+        if self.training and self.config.mixstyle:
+            x = self._mixstyle(x)
         if self.training and self.config.apply_spec_augment:
             x = self._spec_augment(x)
         x = x[:, None]
