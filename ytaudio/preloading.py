@@ -1,13 +1,13 @@
 """A split decoded once into memory, so that the loader only copies crops: for datasets that fit.
 
-A crop out of memory costs a tenth of one out of FLAC. What is held is int16, two bytes a sample: clips are FLAC of 16
-bits, so nothing is lost, and a crop is bit for bit the one that `ClipCollator` would have decoded (of a clip at
-another rate than 16 kHz, which is held as float32, it may lie a sample beside). 10,000 clips of 30 s are 9.6 GB. Workers that are forked read the same memory; processes that are launched hold a copy each.
+A crop out of memory costs a fraction of one out of FLAC. What is held is int16, two bytes a sample: clips are FLAC of
+16 bits, so nothing is lost, and a crop is bit for bit the one that `ClipCollator` would have decoded (of a clip at
+another rate than 16 kHz, which is held as float32, it may lie a sample beside). 10,000 clips of 30 s are 9.6 GB.
+Workers that are forked read the same memory; processes that are launched hold a copy each.
 """
 
 import io
 import os
-import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +24,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from ytaudio.clips import SAMPLING_RATE, decode
 from ytaudio.errors import UserError
+from ytaudio.training_data import crc_of
 
 SPARE = 0.1  # of the memory available that is left alone
 _BATCH = 64  # clips looked at together
@@ -32,7 +33,7 @@ _BATCH = 64  # clips looked at together
 class Preloaded(TorchDataset):
     """Rows of a split whose sound is decoded, in memory; it reads as datasets.Dataset does where training needs it.
 
-    A row is {"audio": {"waveform": samples (samples,), "crc": CRC-32 of the encoded clip}} and its other columns.
+    A row is {"audio": {"waveform": samples (samples,), "crc": its `crc_of`}} and its other columns.
     """
 
     def __init__(self, samples: np.ndarray, ends: np.ndarray, crcs: np.ndarray, rest: Dataset) -> None:
@@ -136,12 +137,12 @@ def preload(split: Dataset, *, limit_bytes: int | None = None, name: str = "the 
 
 
 def _decoded(split: Dataset, kind: type) -> Iterator[tuple[int, np.ndarray]]:
-    """CRC-32 and samples of every clip, in order, decoded by as many threads as there are cores."""
+    """`crc_of` and samples of every clip, in order, decoded by as many threads as there are cores."""
 
     def one(flac: Any) -> tuple[int, np.ndarray]:
         if kind is np.float32:
-            return zlib.crc32(flac), decode(bytes(flac))
-        return zlib.crc32(flac), soundfile.read(io.BytesIO(flac), dtype="int16")[0]
+            return crc_of(flac), decode(bytes(flac))
+        return crc_of(flac), soundfile.read(io.BytesIO(flac), dtype="int16")[0]
 
     clips = _encoded(split)
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:

@@ -110,7 +110,7 @@ class ClipCollator:
         self._epoch.fill_(epoch)
 
     def generator(self, crc: int) -> np.random.Generator:
-        """What draws all that is random of one clip in this epoch; `crc` is zlib.crc32 of the encoded clip."""
+        """What draws all that is random of one clip in this epoch; `crc` is its `crc_of`."""
         return np.random.Generator(np.random.PCG64(np.random.SeedSequence([self.seed, int(self._epoch), crc])))
 
     def start(self, length: int, row: dict[str, Any], generator: np.random.Generator) -> int:
@@ -129,7 +129,7 @@ class ClipCollator:
         audio = row["audio"]
         held = audio.get("waveform")  # decoded before, by `preloading`: int16 or float32 (samples,)
         flac = b"" if held is not None else encoded(audio)
-        generator = self.generator(audio["crc"] if held is not None else zlib.crc32(flac))
+        generator = self.generator(audio["crc"] if held is not None else crc_of(flac))
 
         def where(length: int) -> int:
             return self.start(length, row, generator)
@@ -182,3 +182,8 @@ class CropsOf(TorchDataset):
 def encoded(audio: dict[str, Any]) -> bytes:
     """The encoded sound of a row, whether the dataset holds it or points to a file."""
     return audio["bytes"] if audio["bytes"] is not None else Path(audio["path"]).read_bytes()
+
+
+def crc_of(flac: Any) -> int:
+    """What tells an encoded clip from others: CRC-32 of its beginning, where FLAC keeps the MD5 of the whole sound."""
+    return zlib.crc32(flac[:4096])
