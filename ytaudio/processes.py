@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,14 +59,15 @@ def _tell_launcher(sentence: str) -> None:
 def mendable_together() -> Iterator[None]:
     """`mendable`, where several processes meet the same mistake: the first of a machine says it.
 
-    Another says its own only if the launcher has not ended it by then, which means that the first met none.
+    Another process tells of an error, whichever it is, only if the launcher has not ended it by then, which means that
+    the first one met none.
     """
     with mendable():
         try:
             yield
-        except UserError as error:
-            _tell_launcher(" ".join(str(error).split()))
-            if int(os.environ.get("LOCAL_RANK", "0")) > 0:
-                sys.stdout.flush()
+        except Exception as error:
+            if int(os.environ.get("LOCAL_RANK", "0")) > 0:  # or it lost the first one in the middle of an exchange
                 time.sleep(_GRACE_S)
+            if isinstance(error, UserError):
+                _tell_launcher(" ".join(str(error).split()))
             raise

@@ -175,7 +175,8 @@ def test_a_refused_token_is_told_before_training(finetune, local, hub, tmp_path,
 @pytest.mark.parametrize("recipe", ["wav2vec2", "spectrogram_cnn"])
 def test_every_line_of_the_published_settings_is_a_setting_of_the_right_type(finetune, recipe, tmp_path):
     argv = [f"{recipe}.yaml", "--dataset_name", "a/b", "--output_dir", str(tmp_path)]
-    run, args, settings = finetune.read_settings(argv)
+    read = finetune.read_settings(argv)
+    run, args, settings = read.run, read.args, read.given
     assert isinstance(args.learning_rate, float) and 0 < args.warmup_steps < 1
     assert args.load_best_model_at_end and args.metric_for_best_model == "macro_f1" and args.greater_is_better
     assert settings["learning_rate"] == args.learning_rate and json.loads(json.dumps(settings)) == settings
