@@ -11,6 +11,7 @@ from ytaudio.catalog import normalize_category
 from ytaudio.errors import ModelError
 from ytaudio.freezing import backbone_of
 from ytaudio.models import PooledAudioConfig
+from ytaudio.models.pooled_audio import POOLINGS
 
 
 def sound_config(config: PreTrainedConfig) -> PreTrainedConfig:
@@ -28,6 +29,8 @@ def choose_head(name: str, config: PreTrainedConfig, pooling: str, layer_weights
         ModelError: a model whose head cannot be had so.
     """
     kind = config.model_type
+    if pooling not in POOLINGS:
+        raise ModelError(f"pooling is {pooling!r}: choose one of {', '.join(POOLINGS)}.")
     if isinstance(config, PooledAudioConfig):
         if pooling not in ("mean", config.pooling) or (layer_weights and not config.layer_weights):
             own = f"pooling {config.pooling} and layer_weights {str(config.layer_weights).lower()}"
