@@ -72,6 +72,7 @@ def test_a_video_is_named_by_its_id_or_by_its_row(dataset):
         ({"class_weights": "yes"}, "choose one of none, balanced"),
         ({"ema_decay": 1.0}, "a share below 1"),
         ({"gain_db": -3.0}, "give 0 to do without it"),
+        ({"low_pass": 1.5}, "a share of the crops from 0 to 1"),
         ({"validation_crops": 0}, "give 1 or more"),
     ],
 )
@@ -83,3 +84,21 @@ def test_choices_that_make_no_sense_are_refused(settings, says):
 def test_mixing_needs_two_crops_in_a_batch(dataset, tmp_path):
     with pytest.raises(UserError, match="2 or more"):
         fit(tmp_path, dataset["train"], None, AccuracyArguments(mixup_alpha=0.2), per_device_train_batch_size=1)
+
+
+def test_classes_are_made_to_count_alike_once(dataset, tmp_path):
+    with pytest.raises(UserError, match="give one of them"):
+        fit(tmp_path, dataset["train"], None, AccuracyArguments(oversample=True, class_weights="balanced"))
+
+
+def test_rare_classes_are_shown_more_often_and_each_copy_is_another_crop(dataset, tmp_path):
+    rows = dataset["train"].select([0, 1, 6, 7, 2, 4, 5])  # four clips of the first class, one and two of the others
+    trainer = fit(tmp_path, rows, None, AccuracyArguments(oversample=True), max_steps=1)
+    shown = [trainer.train_dataset[place] for place in range(len(trainer.train_dataset))]
+    assert [row["label"] for row in shown] == [0] * 4 + [1] * 4 + [2] * 4
+    assert [row["copy"] for row in shown] == [0, 0, 0, 0, 0, 1, 2, 3, 0, 0, 1, 1]
+    plain = fit(tmp_path, rows, None)
+    crops = [trainer.data_collator([row])["input_values"] for row in shown[4:8]]
+    assert torch.equal(crops[0], plain.data_collator([rows[4]])["input_values"]), "the first is as without copies"
+    assert all(not torch.equal(a, b) for n, a in enumerate(crops) for b in crops[:n])
+    trainer.train()

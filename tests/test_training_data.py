@@ -106,7 +106,7 @@ def test_the_crops_of_a_row_are_spread_over_its_clip():
 
 
 def test_augmentations_change_training_crops_alone_and_alike_each_time():
-    rows = [row(tone(0, n, 2.0)) for n in range(8)]
+    rows = [row(tone(0, n, 2.0)) for n in range(24)]
     changes = Augmentation(gain_db=12.0, time_shift_s=0.5)
     plain = ClipCollator(PLAIN, 1.0, random=True)(rows)["input_values"]
     changed = ClipCollator(PLAIN, 1.0, random=True, augmentation=changes)(rows)["input_values"]

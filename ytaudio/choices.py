@@ -38,6 +38,13 @@ class AccuracyArguments:
         default="none",
         metadata={"help": "none, or balanced: a clip counts as much as its class is rare (King and Zeng 2001)."},
     )
+    oversample: bool = field(
+        default=False,
+        metadata={
+            "help": "Show clips of rare classes more often, each time another crop, until all classes have as many "
+            "(Buda et al. 2018)."
+        },
+    )
     mixup_alpha: float = field(
         default=0.0,
         metadata={"help": "Mix pairs of crops and their labels by Beta(alpha, alpha) (mixup, Zhang et al. 2018)."},

@@ -13,7 +13,7 @@ from ytaudio.choices import AccuracyArguments
 from ytaudio.errors import UserError
 from ytaudio.losses import ClipLoss, balanced_weights
 from ytaudio.trainer import ClipTrainer, VideoMetrics
-from ytaudio.training_data import ClipCollator, CropsOf
+from ytaudio.training_data import ClipCollator, CropsOf, Oversampled
 
 _COLUMNS = ["audio", "label"]
 
@@ -61,8 +61,13 @@ def clip_trainer(
     """
     if choices.mixup_alpha and args.per_device_train_batch_size < 2:
         raise UserError("mixup_alpha mixes crops of one batch: give a per_device_train_batch_size of 2 or more.")
-    if choices.class_weights == "balanced" and labels is None:
+    if labels is None and (choices.class_weights == "balanced" or choices.oversample):
         labels = train["label"]
+    if choices.oversample:
+        if choices.class_weights == "balanced":
+            raise UserError("oversample and class_weights balanced both make classes count alike: give one of them.")
+        if not hasattr(train, "__getitem__") or hasattr(train, "order"):
+            raise UserError("A stream gives each clip once: leave --oversample out with --streaming.")
     judged, metrics = validation, None
     if validation is not None:
         metrics = VideoMetrics(validation_videos or videos_of(validation))
@@ -79,7 +84,7 @@ def clip_trainer(
         model=model,
         args=args,
         processing_class=extractor,
-        train_dataset=_needed(train),
+        train_dataset=Oversampled(_needed(train), labels or []) if choices.oversample else _needed(train),
         eval_dataset=judged,
         data_collator=ClipCollator(extractor, crop_seconds, random=True, seed=args.seed, augmentation=augmentation),
         eval_collator=ClipCollator(extractor, crop_seconds),

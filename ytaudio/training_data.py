@@ -109,9 +109,13 @@ class ClipCollator:
         """Random crops begin elsewhere from now on."""
         self._epoch.fill_(epoch)
 
-    def generator(self, crc: int) -> np.random.Generator:
-        """What draws all that is random of one clip in this epoch; `crc` is its `crc_of`."""
-        return np.random.Generator(np.random.PCG64(np.random.SeedSequence([self.seed, int(self._epoch), crc])))
+    def generator(self, crc: int, copy: int = 0) -> np.random.Generator:
+        """What draws all that is random of one clip in this epoch; `crc` is crc_of the encoded clip, `copy` its number.
+
+        The first copy of a row draws what it would draw without others.
+        """
+        words = [self.seed, int(self._epoch), crc, *([copy] if copy else [])]
+        return np.random.Generator(np.random.PCG64(np.random.SeedSequence(words)))
 
     def start(self, length: int, row: dict[str, Any], generator: np.random.Generator) -> int:
         """Where the crop of a clip of `length` samples begins, in samples at 16 kHz."""
@@ -129,7 +133,7 @@ class ClipCollator:
         audio = row["audio"]
         held = audio.get("waveform")  # decoded before, by `preloading`: int16 or float32 (samples,)
         flac = b"" if held is not None else encoded(audio)
-        generator = self.generator(audio["crc"] if held is not None else crc_of(flac))
+        generator = self.generator(audio["crc"] if held is not None else crc_of(flac), row.get("copy", 0))
 
         def where(length: int) -> int:
             return self.start(length, row, generator)
@@ -162,6 +166,37 @@ class ClipCollator:
         if inputs.dim() == 2:  # a waveform, which the extractor may have normalised: the level is changed after it
             inputs *= torch.tensor(gains, dtype=torch.float32)[:, None]
         return {self.name: inputs, "labels": torch.tensor([row["label"] for row in rows])}
+
+
+class Oversampled(TorchDataset):
+    """The rows of a split, those of rare classes several times, so that all its classes have as many.
+
+    Each copy of a row is another random crop in an epoch. Source: Buda et al., "A systematic study of the class
+    imbalance problem in convolutional neural networks", Neural Networks 106, 2018, where it did best.
+
+    Args:
+        split: rows with a label.
+        labels: of all its rows.
+    """
+
+    def __init__(self, split: Any, labels: Sequence[int]) -> None:
+        self.split = split
+        by_label: dict[int, list[int]] = {}
+        for place, label in enumerate(labels):
+            by_label.setdefault(label, []).append(place)
+        most = max(map(len, by_label.values()), default=0)
+        self.places = [
+            (rows[k % len(rows)], k // len(rows)) for _, rows in sorted(by_label.items()) for k in range(most)
+        ]
+
+    def __len__(self) -> int:
+        """The classes there are, times the rows of the commonest."""
+        return len(self.places)
+
+    def __getitem__(self, place: int) -> dict[str, Any]:
+        """The row, with `copy`: how many of it came before."""
+        row, copy = self.places[place]
+        return {**self.split[row], "copy": copy}
 
 
 class CropsOf(TorchDataset):
