@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -199,14 +200,73 @@ def test_model_card_shows_results_with_intervals_beside_the_floors():
     floors = {"majority class": floor_of("says one thing", floor.predictions, LABELS)}
     scores = scores_of(truth, [0, 1, 2] * 3 + [1, 1, 1], floors=floors)
     card = ModelCard(model_card(scores, training_run(), "tester/model", labels=LABELS))
-    results, by_category = tables(card.text)
+    results, by_category, training = tables(card.text)
     low, high = scores.accuracy_interval
     assert results[1] == ["this model, videos", f"0.833 ({low:.3f} to {high:.3f})", results[1][2]]
     assert results[3][0] == "floor: majority class" and results[3][1].startswith("0.333 (")
     assert [row[0] for row in by_category[1:]] == list(LABELS)
     assert f"{COMMIT[:12]}" in card.text and "plots/confusion.png" in card.text
     assert card.data.eval_results[0].dataset_revision == COMMIT
-    assert set(model_plots(scores, training_run())) == {"plots/confusion.png", "plots/training.png"}
+    assert set(model_plots(scores, training_run())) == {
+        f"plots/{name}.png" for name in ("confusion", "f1", "reliability", "training")
+    }
+    assert ["energy", "not known: no counter could be read"] in training and ["cost", "not known"] in training
+
+
+def first_words(card: str) -> str:
+    """What stands under the name, before the first chapter."""
+    return " ".join(ModelCard(card).text.split("# model\n")[1].split("\n## ")[0].split())
+
+
+def test_the_card_begins_with_what_can_be_told():
+    truth = [0, 1, 2] * 8
+    floor = floor_of("says one thing", scores_of(truth, [0] * 24).predictions, LABELS)
+    scores = scores_of(truth, [*truth[:21], 0, 0, 0], floors={"majority class": floor})
+    said = first_words(model_card(scores, training_run(), "tester/model", labels=LABELS))
+    assert "It is right about **92 % (79 to 100) of 24 videos** (95 % interval in parentheses; split " in said
+    assert "held back from training and from the choice of the best epoch)." in said
+    assert "This model is better than the floor (majority class) by 58 points of accuracy on 24 videos, 95 %" in said
+    unsure = scores_of(
+        [0, 1], [0, 0], floors={"majority class": floor_of("", scores_of([0, 1], [0, 0]).predictions, LABELS)}
+    )
+    assert "No difference between this model and the floor" in first_words(
+        model_card(unsure, None, "tester/model", labels=LABELS)
+    )
+
+
+@pytest.mark.parametrize(
+    ("split", "run", "words"),
+    [
+        ("test", training_run(), "held back from training"),
+        ("validation", training_run(), "the best epoch may have been chosen by them"),
+        ("train", training_run(), "this tells nothing about others"),
+        ("test", training_run(dataset_revision="f" * 40), "another revision of it"),
+        ("test", None, "is not recorded"),
+    ],
+)
+def test_the_card_claims_of_a_split_only_what_is_recorded(split, run, words):
+    assert words in first_words(model_card(scores_of([0, 1], [0, 1], split=split), run, "tester/model", labels=LABELS))
+
+
+def test_the_card_says_how_it_was_trained():
+    settings = {"learning_rate": 3e-5, "mixup_alpha": 0.2, "pooling": "attention", "ema_decay": 0.0}
+    run = training_run(
+        settings=settings, energy_wh=12.345, energy_source="CPU, memory", price="0.40 EUR at 2.00 an hour", seconds=4321
+    )
+    content = ModelCard(model_card(None, run, "tester/model", labels=LABELS)).text
+    (rows,) = tables(content)
+    assert ["energy", "12.3 Wh (CPU, memory, by its counters)"] in rows
+    assert ["cost", "0.40 EUR at 2.00 an hour"] in rows and ["time", "72 min"] in rows
+    assert "- mixup_alpha 0.2: Mix pairs of crops" in content and "- pooling attention: " in content
+    assert "ema_decay 0.0:" not in content and "- learning_rate" not in content
+
+
+def test_the_card_says_whether_probabilities_can_be_relied_on():
+    scores = scores_of([0, 1, 2] * 20, [0, 1, 2] * 10 + [1, 2, 0] * 10)  # says 93 % of everything, half of it wrong
+    content = model_card(scores, None, "tester/model", labels=LABELS)
+    assert "It is too sure of itself: its answers had a mean probability of 93 %, and 50 % were right" in content
+    older = model_card(replace(scores, calibration=None), None, "tester/model", labels=LABELS)
+    assert "relied on" not in older and "plots/reliability.png" not in older
 
 
 def test_model_card_shows_settings_and_command_without_tokens():

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx2
 import imageio_ffmpeg
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import soundfile
@@ -31,7 +32,9 @@ from making import LABELS, build_folder, dataset_folder, model_folder, scores_of
 from ytaudio.clips import SAMPLING_RATE, decode
 from ytaudio.errors import UserError
 from ytaudio.evaluation import load_scores, score_model
+from ytaudio.floors import MFCC
 from ytaudio.hub import add_scores, push_dataset, push_model, push_space
+from ytaudio.predictions import read_predictions
 
 
 def never(seconds: float) -> None:
@@ -152,7 +155,8 @@ def test_private_unless_said_and_never_silently_public(built, hub):
 def test_a_model_is_one_commit_with_its_results(model):
     assert files_of("tester/classifier", "model") == {
         *("config.json", "model.safetensors", "preprocessor_config.json", "training_run.json", "scores.json"),
-        *("README.md", "plots/confusion.png", "plots/training.png", "predictions/test.parquet"),
+        *(f"plots/{name}.png" for name in ("confusion", "f1", "reliability", "training")),
+        *("README.md", "predictions/test.parquet"),
         ".eval_results/ytaudio-tester-pushed.yaml",
     }
     bare = HfApi().create_repo("tester/bare-model", exist_ok=True).repo_id
@@ -184,6 +188,14 @@ def test_predictions_travel_as_a_table(model):
     scores = load_scores("tester/classifier")
     assert table["predicted"] == [p.predicted for p in scores.predictions]
     assert {f"p_{label}" for label in LABELS} <= set(table)
+    assert table["url"][0].startswith("https://") and np.shape(table["clips_probabilities"][0]) == (2, 3)
+    assert table["channel_id"] == [p.channel_id for p in scores.predictions]
+    assert table[f"floor: {MFCC}"] == [p.label for p in scores.predictions], "it tells tones apart"
+
+
+def test_scores_come_back_from_the_published_table_alone(model):
+    path = hf_hub_download("tester/classifier", "predictions/test.parquet")
+    assert read_predictions(Path(path)) == load_scores("tester/classifier")
 
 
 def test_tokens_in_settings_and_command_stay_at_home(model):

@@ -5,6 +5,7 @@ import pytest
 from matplotlib.image import imread
 
 from ytaudio import plots
+from ytaudio.calibration import calibration
 
 HOSTILE = ["$x^{", "a\nb | c", "\\frac", "x" * 200, "猫", "$$"]
 
@@ -17,7 +18,11 @@ def picture(png: bytes) -> np.ndarray:
 @pytest.mark.parametrize("labels", [["a"], ["a", "b", "c", "d"], [f"label {n}" for n in range(120)], HOSTILE])
 def test_plots_bear_any_number_and_any_name_of_labels(labels):
     splits = {"train": {label: {"videos": n, "clips": n, "channels": 1} for n, label in enumerate(labels)}, "test": {}}
+    values = {label: n / len(labels) for n, label in enumerate(labels)}
+    shares = np.full((9, len(labels)), 1 / len(labels))
     shapes = [
+        picture(plots.f1(values, dict.fromkeys(labels, (0.0, 1.0)), dict.fromkeys(labels, 3))).shape,
+        picture(plots.reliability(calibration(shares, [0] * 9, range(9)))).shape,
         picture(plots.classes(splits, labels)).shape,
         picture(plots.confusion(np.eye(len(labels), dtype=int), labels)).shape,
     ]
@@ -27,6 +32,11 @@ def test_plots_bear_any_number_and_any_name_of_labels(labels):
 def test_what_is_plotted_shows():
     right, wrong = (picture(plots.confusion(matrix, ["a", "b"])) for matrix in ([[9, 0], [0, 9]], [[0, 9], [9, 0]]))
     assert (right != wrong).any()
+    f1 = [picture(plots.f1({"a": 0.5}, {"a": interval}, {"a": 9})) for interval in ((0.4, 0.6), (0.1, 0.9))]
+    assert (f1[0] != f1[1]).any()
+    shares = np.tile([0.8, 0.2], (50, 1))
+    sure = [picture(plots.reliability(calibration(shares, truth, range(50)))) for truth in ([0] * 50, [1] * 50)]
+    assert (sure[0] != sure[1]).any()
 
 
 def test_the_same_scores_give_the_same_bytes():
@@ -37,5 +47,7 @@ def test_the_same_scores_give_the_same_bytes():
     "history",
     [(), ({"epoch": 1.0, "loss": 0.5},), ({"epoch": 1.0, "eval_loss": 0.5, "eval_accuracy": 1.0}, {"x": 1.0})],
 )
-def test_a_training_curve_is_drawn_from_whatever_was_logged(history):
-    assert picture(plots.training(history)).ndim == 3
+def test_a_training_curve_is_drawn_from_whatever_was_logged_and_has_a_panel_for_what_was_scored(history):
+    shown = picture(plots.training(history)).shape
+    validated = any("eval_macro_f1" in entry or "eval_accuracy" in entry for entry in history)
+    assert shown[1] == (1080 if validated else 540)

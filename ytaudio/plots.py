@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from ytaudio.calibration import Calibration
 
 MOST_LABELS = 40  # drawn; the commonest ones where there are more
 TABLE_UP_TO = 20  # labels with their numbers written into the confusion's cells
@@ -60,37 +63,96 @@ def confusion(matrix: Sequence[Sequence[int]], labels: Sequence[str]) -> bytes:
     shown.sort()
     counts, names = counts[np.ix_(shown, shown)], [_name(labels[number]) for number in shown]
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    size = 2.4 + 0.45 * len(shown)
+    cell = 0.45 if len(shown) <= 12 else max(0.2, 5.4 / len(shown) + 0.05)  # inches: many classes fit a page too
+    size, font = 2.4 + cell * len(shown), 10 if len(shown) <= 12 else 8
     figure, (axis,) = _figure(size + 1, size)
     axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axis.set_xticks(range(len(shown)), names, rotation=45, ha="right", rotation_mode="anchor")
-    axis.set_yticks(range(len(shown)), names)
+    axis.set_xticks(range(len(shown)), names, rotation=45, ha="right", rotation_mode="anchor", fontsize=font)
+    axis.set_yticks(range(len(shown)), names, fontsize=font)
     axis.set_xlabel("predicted")
     axis.set_ylabel("true")
     for row, column in np.ndindex(counts.shape) if len(shown) <= TABLE_UP_TO else ():
         color = "white" if shares[row, column] > 0.5 else "black"
-        axis.text(column, row, str(counts[row, column]), ha="center", va="center", color=color)
+        axis.text(column, row, str(counts[row, column]), ha="center", va="center", color=color, fontsize=font)
+    return _png(figure)
+
+
+def f1(values: Mapping[str, float], intervals: Mapping[str, tuple[float, float]], counts: Mapping[str, int]) -> bytes:
+    """F1 of each class as a dot with its 95 % interval, the best on top, beside the classes' number of videos."""
+    shown = sorted(values, key=lambda label: -counts.get(label, 0))[:MOST_LABELS]
+    shown.sort(key=lambda label: -values[label])
+    figure, (axis,) = _figure(7.5, 1.1 + 0.3 * max(len(shown), 2))
+    where, middle = np.arange(len(shown)), np.asarray([values[label] for label in shown])
+    ends = np.asarray([intervals[label] for label in shown]).T
+    axis.hlines(where, *ends, color=BLUE, linewidth=2, alpha=0.55)
+    axis.plot(middle, where, "o", color=BLUE, markersize=6)
+    mean = float(np.mean(list(values.values())))
+    axis.axvline(mean, color=ORANGE, linewidth=1, linestyle="--", zorder=0, label=f"macro-F1 {mean:.2f}")
+    axis.set_yticks(where, [f"{_name(label)} ({counts.get(label, 0)})" for label in shown])
+    axis.set_ylim(len(shown) - 0.5, -0.5)
+    axis.set_xlim(-0.02, 1.02)
+    axis.grid(axis="x", alpha=0.3)
+    axis.set_xlabel("F1 over videos, with 95 % intervals (number of videos)")
+    figure.legend(loc="outside upper right", frameon=False)
+    return _png(figure)
+
+
+def reliability(measured: Calibration) -> bytes:
+    """Share of right answers by their probability, with numbers of videos: on the diagonal they mean what they say."""
+    figure = Figure(figsize=(5.2, 5.6), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    axis, below = figure.subplots(2, 1, sharex=True, height_ratios=(3.2, 1))
+    centres = np.asarray([(one.low + one.high) / 2 for one in measured.bins])
+    accuracy = np.asarray([one.accuracy for one in measured.bins])
+    ends = np.asarray([one.accuracy_interval for one in measured.bins]).T
+    axis.plot([0, 1], [0, 1], color="grey", linestyle="--", linewidth=1, label="calibrated")
+    confidence = [one.confidence for one in measured.bins]
+    axis.vlines(confidence, *ends, color=BLUE, linewidth=2, alpha=0.55)
+    axis.plot(confidence, accuracy, "o", color=BLUE, markersize=6, label="this model, 95 % intervals")
+    axis.set_ylim(-0.02, 1.02)
+    axis.set_ylabel("share of right answers")
+    axis.legend(frameon=False, loc="upper left", fontsize=9)
+    axis.set_title(f"ECE {measured.ece:.3f}, by chance up to {measured.ece_by_chance:.3f}", loc="left", fontsize=10)
+    most = max(one.videos for one in measured.bins)
+    below.bar(centres, [one.videos for one in measured.bins], width=0.09, color=BLUE, alpha=0.55)
+    for centre, one in zip(centres, measured.bins, strict=True):
+        below.text(centre, one.videos + 0.03 * most, str(one.videos), ha="center", va="bottom", fontsize=8)
+    below.set_ylim(0, 1.25 * most)
+    below.set_xlim(0, 1)
+    below.set_ylabel("videos")
+    below.set_xlabel("probability of the answer")
+    for one in (axis, below):
+        one.spines[["top", "right"]].set_visible(False)
     return _png(figure)
 
 
 def training(history: Sequence[Mapping[str, float]]) -> bytes:
     """Loss on train and validation, and validation's macro-F1, by epoch; `history` as Trainer logs it."""
-    figure, axes = _figure(9, 3.2, 2)
-    panels = (
-        (axes[0], "loss", BLUE, "train"),
-        (axes[0], "eval_loss", ORANGE, "validation"),
-        (axes[1], "eval_macro_f1", ORANGE, "macro-F1"),
-        (axes[1], "eval_accuracy", GREEN, "accuracy"),
+    lines = (
+        (0, "loss", BLUE, "train"),
+        (0, "eval_loss", ORANGE, "validation"),
+        (1, "eval_macro_f1", ORANGE, "macro-F1"),
+        (1, "eval_accuracy", GREEN, "accuracy"),
     )
-    for axis, key, color, name in panels:
-        points = [(entry["epoch"], entry[key]) for entry in history if key in entry and "epoch" in entry]
-        if points:
-            axis.plot(*zip(*points, strict=True), color=color, label=name, marker="." if len(points) < 40 else "")
-    for axis, title in zip(axes, ("loss", "validation"), strict=True):
+    found = [
+        (panel, color, name, points)
+        for panel, key, color, name in lines
+        if (points := [(entry["epoch"], entry[key]) for entry in history if key in entry and "epoch" in entry])
+    ]
+    panels = 1 + any(panel for panel, *_ in found)
+    figure, axes = _figure(4.5 * panels, 3.2, panels)
+    for panel, color, name, points in found:
+        axes[panel].plot(*zip(*points, strict=True), color=color, label=name, marker="." if len(points) < 40 else "")
+        if name == "macro-F1":
+            epoch, best = max(points, key=lambda point: point[1])
+            axes[panel].plot(epoch, best, "o", color=color, markersize=9, fillstyle="none", label=f"best {best:.2f}")
+    for axis, title in zip(axes, ("loss", "validation"), strict=False):
         axis.set_xlabel("epoch")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.set_title(title, loc="left", fontsize=10)
         if axis.get_lines():
             axis.legend(frameon=False)
     axes[0].set_ylim(bottom=0)
-    axes[1].set_ylim(0, 1.02)
+    if panels > 1:
+        axes[1].set_ylim(0, 1.02)
     return _png(figure)

@@ -41,6 +41,10 @@ def _share(value: float, interval: Interval) -> str:
     return f"{value:.3f} ({interval[0]:.3f} to {interval[1]:.3f})"
 
 
+def _percent(value: float, interval: Interval) -> str:
+    return f"{100 * value:.0f} % ({100 * interval[0]:.0f} to {100 * interval[1]:.0f})"
+
+
 def render(template: str, **values: Any) -> str:
     """A template of hub_cards with these values; a value that it names and is not given is an error."""
     folder = next(path for path in (PACKAGE / "hub_cards", PACKAGE.parent / "hub_cards") if path.is_dir())
@@ -53,5 +57,5 @@ def render(template: str, **values: Any) -> str:
         autoescape=False,  # Markdown, not HTML: every value goes through the filter `text`
     )
     environment.globals["hub"] = constants.ENDPOINT
-    environment.filters |= {"text": text, "fenced": fenced, "share": _share}
+    environment.filters |= {"text": text, "fenced": fenced, "share": _share, "percent": _percent}
     return re.sub(r"\n{3,}", "\n\n", environment.get_template(template).render(**values))

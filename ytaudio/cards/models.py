@@ -1,11 +1,15 @@
 """Models and demos: scores and the record of a training to README text, results in the Hub's formats, plots."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any
 
 import yaml
 from huggingface_hub import EvalResult, EvalResultEntry, ModelCard, ModelCardData, SpaceCardData, constants
 from huggingface_hub import eval_result_entries_to_yaml as entries_to_yaml
 
+from ytaudio.choices import AccuracyArguments
+from ytaudio.comparison import against_best_floor
 from ytaudio.runs import CROP_S, TrainingRun
 from ytaudio.scores import Scores
 
@@ -23,7 +27,7 @@ def eval_results_yaml(scores: Scores) -> str:
     """
     if not scores.dataset_revision:
         raise ValueError(f"{scores.dataset_id} has no commit that an evaluation result could name")
-    notes = f"{scores.videos} videos, {scores.crops} crops of {scores.crop_seconds:g} s a clip, split {scores.split}"
+    notes = f"{scores.sample}, {scores.crops} crops of {scores.crop_seconds:g} s a clip, split {scores.split}"
     entries = []
     for task in TASKS:
         low, high = getattr(scores, f"{task}_interval")
@@ -86,17 +90,57 @@ def model_card(
         "model_card.md",
         front_matter=front.to_yaml(),
         name=name,
+        repo_id=repo_id,
         scores=scores,
         run=run,
+        duration=duration,
         label_list=listed(labels),
         usage=_usage(repo_id, remote_code),
         remote_code=remote_code,
         crop_seconds=run.crop_seconds if run else scores.crop_seconds if scores else CROP_S,
         dataset_link=_dataset_link(scores.dataset_id, scores.dataset_revision) if scores else "",
         training_link=_dataset_link(run.dataset_id, run.dataset_revision) if run else "",
+        verdict=_verdict(scores) if scores else "",
+        seen=_seen(scores, run) if scores else "",
         command=redacted(run.command) if run else "",
+        choices=_choices(run.settings) if run else (),
         settings=redacted(yaml.safe_dump(dict(run.settings), sort_keys=False, allow_unicode=True)) if run else "",
     )
+
+
+def _verdict(scores: Scores) -> str:
+    """What can be told of a model against the best of its floors, "" where those are not known."""
+    pair = against_best_floor(replace(scores, model_id="this model"))
+    return pair.verdict[0].upper() + pair.verdict[1:] if pair else ""
+
+
+def _seen(scores: Scores, run: TrainingRun | None) -> str:
+    """What training and the choice of the best epoch had to do with the videos scored on, as far as is recorded."""
+    if run is None:
+        return "whether its training had heard them is not recorded"
+    if (scores.dataset_id, scores.dataset_revision) != (run.dataset_id, run.dataset_revision):
+        return "another dataset than it was trained on, or another revision of it"
+    return {
+        "train": "the very videos it was trained on: this tells nothing about others",
+        "validation": "not trained on, but the best epoch may have been chosen by them",
+    }.get(scores.split, "held back from training and from the choice of the best epoch")
+
+
+def _choices(settings: Mapping[str, Any]) -> list[tuple[str, Any, str]]:
+    """Those of the settings that are there for more accuracy: name, value, what it does and its source."""
+    return [
+        (field.name, settings[field.name], field.metadata["help"])
+        for field in fields(AccuracyArguments)
+        if settings.get(field.name, field.default) != field.default
+    ]
+
+
+def duration(seconds: float) -> str:
+    """A stretch of time as it is said: "48 s", "12 min", "3 h 5 min"."""
+    minutes = round(seconds / 60)
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def is_ours(content: str) -> bool:
@@ -133,8 +177,16 @@ def model_plots(scores: Scores | None, run: TrainingRun | None) -> dict[str, byt
     """The pictures model_card shows, by their path in the repository."""
     from ytaudio import plots  # matplotlib takes half a second, and words need none
 
-    shown = {"plots/confusion.png": plots.confusion(scores.confusion, scores.labels)} if scores else {}
-    return shown | ({"plots/training.png": plots.training(run.history)} if run else {})
+    shown: dict[str, bytes] = {}
+    if scores:
+        videos = {label: sum(row) for label, row in zip(scores.labels, scores.confusion, strict=True)}
+        shown["plots/confusion.png"] = plots.confusion(scores.confusion, scores.labels)
+        shown["plots/f1.png"] = plots.f1(scores.f1_by_category, scores.f1_by_category_interval, videos)
+        if scores.calibration:
+            shown["plots/reliability.png"] = plots.reliability(scores.calibration)
+    if run:
+        shown["plots/training.png"] = plots.training(run.history)
+    return shown
 
 
 def space_card(repo_id: str, models: Sequence[str]) -> str:
