@@ -63,6 +63,8 @@ class Cut:
             )
         if not self.own and self.backbone is None:
             raise ModelError(f"{model.config.model_type} has no backbone to embed with: train it without probing.")
+        names = head_parameter_names(model)
+        self.head = {name: parameter for name, parameter in model.named_parameters() if name in names}
         self._stub = _OneFrame(pooler=False)
 
     @torch.no_grad()

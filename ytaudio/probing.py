@@ -20,7 +20,6 @@ from ytaudio.choices import AccuracyArguments
 from ytaudio.embedding import Cut, EmbeddingStore, Progress, backbone_key, embed_split
 from ytaudio.errors import UserError
 from ytaudio.fitting import clip_loss, videos_of
-from ytaudio.freezing import head_parameter_names
 from ytaudio.losses import ClipLoss
 from ytaudio.trainer import LAYER_WEIGHTS, VideoMetrics
 from ytaudio.training_data import ClipCollator
@@ -57,15 +56,13 @@ def _quietly(model: PreTrainedModel) -> Iterator[None]:
             module.training = training
 
 
-def _parameters(model: PreTrainedModel) -> tuple[list[dict[str, Any]], dict[str, torch.nn.Parameter]]:
-    """The head's parameters, as the optimiser's groups and by name; layer weights and biases do not decay."""
-    head = head_parameter_names(model)
-    named = {name: value for name, value in model.named_parameters() if name in head}
+def _groups(head: dict[str, torch.nn.Parameter]) -> list[dict[str, Any]]:
+    """The head's parameters for the optimiser; layer weights and biases do not decay."""
     groups: dict[float, list[Tensor]] = {0.0: [], WEIGHT_DECAY: []}
-    for name, value in named.items():
+    for name, value in head.items():
         still = name.endswith(LAYER_WEIGHTS) or value.dim() < 2
         groups[0.0 if still else WEIGHT_DECAY].append(value)
-    return [{"params": values, "weight_decay": decay} for decay, values in groups.items() if values], named
+    return [{"params": values, "weight_decay": decay} for decay, values in groups.items() if values]
 
 
 def _judge(cut: Cut, embeddings: Tensor, labels: Tensor, metrics: VideoMetrics) -> dict[str, float]:
@@ -86,8 +83,7 @@ def _fit(
     learning_rate: float,
 ) -> tuple[list[dict[str, float]], int]:
     """Fit the head on embeddings and labels, and give it the weights of its best epoch: (history, that epoch)."""
-    groups, named = _parameters(cut.model)
-    optimizer = torch.optim.AdamW(groups, lr=learning_rate)
+    optimizer = torch.optim.AdamW(_groups(cut.head), lr=learning_rate)
     embeddings, labels = train
     history: list[dict[str, float]] = []
     best, kept, chosen = (-1.0, 0.0), {}, 0
@@ -107,10 +103,10 @@ def _fit(
         merit = (entry["eval_macro_f1"], -entry["eval_loss"]) if judge else (float(epoch), 0.0)
         if merit > best:
             best, chosen = merit, epoch
-            kept = {name: value.detach().clone() for name, value in named.items()}
+            kept = {name: value.detach().clone() for name, value in cut.head.items()}
     with torch.no_grad():
         for name, value in kept.items():
-            named[name].copy_(value)
+            cut.head[name].copy_(value)
     return history, chosen
 
 
