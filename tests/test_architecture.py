@@ -14,7 +14,7 @@ PACKAGE = ROOT / "ytaudio"
 ROOMS = (
     *("errors", "processes", "durable", "energy", "catalog", "media", "clips", "fingerprints", "ledger", "manners"),
     *("visits", "turns", "collect", "places", "launches", "shares", "schedulers", "engine"),
-    *("exchange", "splits", "parquet"),
+    *("exchange", "splits", "folds", "parquet"),
     *(
         "assemble",
         "links",
@@ -48,10 +48,10 @@ ROOMS = (
         "training",
         "epochs",
         "fitting",
-        "plans",
-        "checks",
         "embedding",
         "probing",
+        "plans",
+        "checks",
         "metric",
         "calibration",
         "scores",
@@ -60,7 +60,7 @@ ROOMS = (
         "comparison",
         "ranking",
     ),
-    *("evaluation", "classify", "plots", "cards"),
+    *("evaluation", "crossvalidation", "classify", "plots", "cards"),
     *("packing", "hub", "localhub", "testing", "progress", "printing", "verdicts"),
     *("building", "options", "ending", "quickstart", "space", "cli"),
 )
