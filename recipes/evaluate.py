@@ -13,13 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
 from ytaudio.errors import UserError, mendable
 from ytaudio.evaluation import Scores, score_model
 from ytaudio.hub import add_scores
+from ytaudio.printing import say
 from ytaudio.training import parse_settings, progress_bars
+from ytaudio.verdicts import scored_lines
 
 
 @dataclass
@@ -59,7 +58,7 @@ def read_settings(argv: Sequence[str]) -> EvaluateArguments:
 
 # 2. Score the model, and the floors on the same videos.
 def score(args: EvaluateArguments) -> Scores:
-    """Every figure, with its interval over videos."""
+    """Every figure, with its interval."""
     return score_model(
         args.model,
         args.dataset_name,
@@ -74,33 +73,10 @@ def score(args: EvaluateArguments) -> Scores:
     )
 
 
-# 3. Show it.
+# 3. Show it: the model beside the floors, F1 by category, and what can be told from so many videos.
 def show(scores: Scores) -> None:
-    """Two tables: the model beside the floors, and F1 by category."""
-
-    def cell(value: float, interval: tuple[float, float]) -> str:
-        return f"{value:.3f} ({interval[0]:.3f} to {interval[1]:.3f})"
-
-    console = Console(highlight=False, markup=False, soft_wrap=not sys.stdout.isatty())
-    console.print(f"{scores.videos} videos ({scores.clips} clips) of {scores.dataset_id}, split {scores.split}")
-    table = Table("", "accuracy", "macro-F1", caption="95 % intervals over videos", caption_justify="left")
-    for name, level in ((scores.model_id, ""), ("  by clip", "clip_")):
-        values = (getattr(scores, f"{level}{what}") for what in ("accuracy", "macro_f1"))
-        intervals = (getattr(scores, f"{level}{what}_interval") for what in ("accuracy", "macro_f1"))
-        table.add_row(name, *map(cell, values, intervals))
-    for name, floor in scores.floors.items():
-        accuracy, macro_f1 = (
-            cell(floor.accuracy, floor.accuracy_interval),
-            cell(floor.macro_f1, floor.macro_f1_interval),
-        )
-        table.add_row(f"floor: {name}", accuracy, macro_f1)
-    console.print(table)
-    by_label = Table("category", "F1", *(f"as {label}" for label in scores.labels))
-    for label, row in zip(scores.labels, scores.confusion, strict=True):
-        known = label in scores.f1_by_category
-        f1 = cell(scores.f1_by_category[label], scores.f1_by_category_interval[label]) if known else "absent"
-        by_label.add_row(label, f1, *map(str, row))
-    console.print(by_label)
+    """Two tables and the sentences to quote."""
+    say(*scored_lines(scores))
 
 
 # 4. Keep it, and publish it with the model.

@@ -169,3 +169,18 @@ def test_two_equal_models_are_called_different_as_rarely_as_promised():
         by_video += mcnemar(only_a.sum(), only_b.sum()) < 0.05
     assert by_channel / 400 < 0.08
     assert by_video / 400 > 0.10
+
+
+def test_the_interval_of_a_difference_holds_the_truth_with_videos_that_go_together():
+    """Two models on 20 channels of 1 to 6 videos that are hard or easy for both; the difference is 0.15."""
+    held = 0
+    for trial in range(300):
+        rng = np.random.default_rng(trial)
+        channel = np.repeat(np.arange(20), rng.integers(1, 7, 20))
+        easy, truth = rng.beta(2, 2, 20)[channel] * 0.7, np.zeros(len(channel), int)
+        wrong = [(rng.random(len(channel)) >= easy + more).astype(int) for more in (0.3, 0.15)]
+        counts = [counts_of(range(len(channel)), truth, one, len(channel), 2) for one in wrong]
+        drawn = resample(grouped(np.stack(counts, axis=1), channel), accuracy, 300, seed=trial)
+        low, high = percentiles(drawn[:, 0] - drawn[:, 1], 20, (-1, 1))
+        held += low <= 0.15 <= high
+    assert 0.92 <= held / 300 <= 0.98

@@ -1,11 +1,12 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from making import LABELS, scores_of
 from sklearn.metrics import confusion_matrix
 
-from ytaudio.scores import Floor, Scores, by_video, floor_of
+from ytaudio.scores import Floor, Scores, by_video, figures, floor_of
 
 
 def test_a_label_absent_from_the_split_has_no_f1_and_does_not_pull_the_mean_down():
@@ -46,6 +47,39 @@ def test_scores_come_back_from_their_file_as_they_were(tmp_path):
     assert Scores.load(path) == Scores.load(tmp_path / "new") == scores
     assert isinstance(Scores.load(path).floors["majority class"], Floor)
     assert json.loads(path.read_text())["labels"] == list(LABELS)
+
+
+def test_files_of_before_channels_calibration_and_floors_answers_are_read(tmp_path):
+    floor = floor_of("says one thing", scores_of([0, 1], [0, 0]).predictions, LABELS)
+    scores = scores_of([0, 1, 2], [0, 1, 1], floors={"majority class": floor})
+    old = json.loads(scores.to_json())
+    for name in ("channels", "calibration"):
+        del old[name]
+    del old["floors"]["majority class"]["predicted"]
+    for prediction in old["predictions"]:
+        del prediction["clips_probabilities"], prediction["url"]
+    (tmp_path / "scores.json").write_text(json.dumps(old, indent=1))
+    found = Scores.load(tmp_path)
+    assert found.predictions == scores.predictions and found.accuracy_interval == scores.accuracy_interval
+    assert (found.units, found.sample, found.calibration) == ("3 videos", "3 videos", None)
+    assert found.floors["majority class"].predicted == {}
+    later = {**json.loads(scores.to_json()), "of_a_later_version": 1}
+    (tmp_path / "scores.json").write_text(json.dumps(later))
+    assert Scores.load(tmp_path) == scores
+
+
+def test_videos_of_a_channel_are_drawn_together():
+    rng = np.random.default_rng(2)
+    right = np.repeat(rng.random(12) < 0.6, 5)
+    scores = scores_of(np.zeros(60, int), np.where(right, 0, 1))
+    together = tuple(replace(p, channel_id=f"c{n // 5}") for n, p in enumerate(scores.predictions))
+    found = figures(together, LABELS)
+    assert found["channels"] == 12 and replace(scores, channels=12).sample == "60 videos of 12 channels"
+    for name in ("accuracy", "clip_accuracy"):
+        widths = [high - low for low, high in (getattr(scores, f"{name}_interval"), found[f"{name}_interval"])]
+        assert widths[1] > 2 * widths[0], "12 channels tell as much as 12 videos"
+    unknown = tuple(replace(p, channel_id="") for p in scores.predictions)
+    assert figures(unknown, LABELS)["accuracy_interval"] == scores.accuracy_interval
 
 
 def test_another_file_is_not_taken_for_scores(tmp_path):

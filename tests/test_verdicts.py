@@ -11,8 +11,9 @@ from test_ranking import TRUTH, model
 from ytaudio.cli import app
 from ytaudio.errors import UserError, mendable
 from ytaudio.predictions import load_scores, predictions_parquet
+from ytaudio.printing import as_lines
 from ytaudio.ranking import rank
-from ytaudio.verdicts import FORMATS, as_json, as_markdown, format_of, in_format
+from ytaudio.verdicts import FORMATS, as_json, as_markdown, format_of, in_format, scored_lines
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +28,16 @@ def test_text_fits_a_page_and_says_the_verdict(ranking):
     assert "60 videos (120 clips) of tester/data, split test" in said
     assert "models that share a letter cannot be told apart" in said
     assert "m/model_56 has the highest accuracy of 3 models" in said and "floor: MFCC" in said
+
+
+def test_one_model_is_shown_beside_its_floors_by_category_and_in_sentences():
+    said = " ".join(as_lines(*scored_lines(model(56, "m/" + "long" * 40))).split())
+    assert "93.3 % (87 to 98)" in said and "long" * 8 in said, "figures stay whole beside a long name"
+    assert "as art_music" in said and "floor: MFCC" in said
+    assert "is better than the floor (MFCC) by 27 points" in said and "From 60 videos its probabilities cannot" in said
+    many = tuple(f"label {n:02}" for n in range(60))
+    said = as_lines(*scored_lines(scores_of(range(60), range(60), labels=many)))
+    assert "label 39" in said and "label 40" not in said and "... 20 more" in said and "as label" not in said
 
 
 def test_markdown_is_read_as_tables_with_every_model_floor_and_pair(ranking):

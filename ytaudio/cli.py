@@ -10,7 +10,7 @@ import typer
 from ytaudio import __version__, options
 from ytaudio.ending import TRY_LATER, ending_well
 from ytaudio.errors import UserError
-from ytaudio.printing import plain, report_lines, say, scores_table
+from ytaudio.printing import plain, report_lines, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -187,14 +187,13 @@ def evaluate(
     trust_remote_code: Trust = False,
 ) -> None:
     """Scores with intervals and floors: ytaudio evaluate USER/MODEL --dataset USER/NAME"""
-    from ytaudio.comparison import against_best_floor
     from ytaudio.evaluation import score_model
+    from ytaudio.verdicts import scored_lines
 
     scores = score_model(
         model, dataset, revision=revision, split=split, crops=crops, trust_remote_code=trust_remote_code
     )
-    floor = against_best_floor(scores)
-    say(scores_table([scores]), *([plain(floor.verdict)] if floor else []))
+    say(*scored_lines(scores))
 
 
 @app.command()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _LISTED = 40  # categories, and sentences on them
 _WIDTH = 132  # of a file or a pipe
+_COLUMNS = 8  # categories side by side
 
 
 def say(*lines: object) -> None:
@@ -142,7 +143,10 @@ def scores_table(all_scores: "list[Scores]", groups: "Sequence[str]" = ()) -> An
     table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
     names = ("model", *(["group"] if groups else []), "accuracy by video", "macro-F1 by video", "accuracy by clip")
     for column in names:
-        table.add_column(column, justify="left" if column in ("model", "group") else "right", no_wrap=True)
+        if column == "model":
+            table.add_column(column, overflow="fold")  # a folder's path may be long, and figures are not cut
+        else:
+            table.add_column(column, justify="left" if column == "group" else "right", no_wrap=True)
     for number, s in enumerate(all_scores):
         table.add_row(
             plain(s.model_id),
@@ -159,4 +163,23 @@ def scores_table(all_scores: "list[Scores]", groups: "Sequence[str]" = ()) -> An
             percent(floor.macro_f1, floor.macro_f1_interval),
             "",
         )
+    return table
+
+
+def category_table(scores: "Scores") -> Any:
+    """F1 of each category, and what its videos were said to be where the columns fit a page, as a rich table."""
+    from rich.table import Table
+
+    columns = scores.labels if len(scores.labels) <= _COLUMNS else ()
+    table = Table("category", "videos", "F1 by video", *(f"as {plain(label)}" for label in columns))
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for label, row in list(zip(scores.labels, scores.confusion, strict=True))[:_LISTED]:
+        f1 = "absent"
+        if label in scores.f1_by_category:
+            low, high = scores.f1_by_category_interval[label]
+            f1 = f"{100 * scores.f1_by_category[label]:.1f} % ({100 * low:.0f} to {100 * high:.0f})"
+        table.add_row(plain(label), str(sum(row)), f1, *(map(str, row) if columns else ()))
+    if len(scores.labels) > _LISTED:
+        table.add_row(f"... {len(scores.labels) - _LISTED} more")
     return table

@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ytaudio.comparison import Comparison, p_text
+from ytaudio.comparison import Comparison, against_best_floor, p_text
 from ytaudio.errors import UserError, writing_to
 from ytaudio.intervals import Interval
-from ytaudio.printing import as_lines, plain, scores_table
+from ytaudio.printing import as_lines, category_table, plain, scores_table
 from ytaudio.ranking import Ranking
 from ytaudio.scores import Floor, Scores
 
@@ -34,6 +34,14 @@ def as_text(ranking: Ranking) -> list[Any]:
         scores_table(list(ranking.models), ranking.groups if len(ranking.models) > 2 else ()),
         *map(plain, ranking.sentences),
     ]
+
+
+def scored_lines(scores: Scores) -> list[Any]:
+    """One model's scores for `printing.say`: beside its floors, by category, and the sentences on them."""
+    floor = against_best_floor(scores)
+    said = [floor.verdict] if floor else []
+    said += [scores.calibration.verdict] if scores.calibration else []
+    return [scores_table([scores]), category_table(scores), *map(plain, said)]
 
 
 def as_markdown(ranking: Ranking) -> str:
