@@ -60,7 +60,7 @@ ROOMS = (
         "comparison",
         "ranking",
     ),
-    *("evaluation", "crossvalidation", "classify", "plots", "cards"),
+    *("evaluation", "crossscores", "crossvalidation", "classify", "plots", "cards"),
     *("packing", "hub", "localhub", "testing", "progress", "printing", "verdicts"),
     *("building", "options", "ending", "quickstart", "space", "cli"),
 )

@@ -67,7 +67,7 @@ def _learn(dataset: DatasetDict, split: str, labels: tuple[str, ...]) -> dict[st
     if len(Counter(truth.tolist())) > 1:
         train, scored = (mfcc_statistics(encoded_clips(dataset[name])) for name in ("train", split))
         spread = np.zeros((len(keys), len(labels)))
-        spread[:, np.unique(truth)] = _logistic(train, truth, scored)
+        spread[:, np.unique(truth)] = logistic(train, truth, scored)
         text = (
             f"logistic regression on means and deviations of {COEFFICIENTS} MFCCs and their deltas, over the central "
             f"{CENTRE_S:g} s of each clip, learnt on train"
@@ -106,7 +106,7 @@ def mfcc_statistics(clips: Iterable[bytes]) -> np.ndarray:
     return np.asarray(rows, dtype=np.float32)
 
 
-def _logistic(train: np.ndarray, truth: np.ndarray, heard: np.ndarray) -> np.ndarray:
+def logistic(train: np.ndarray, truth: np.ndarray, heard: np.ndarray) -> np.ndarray:
     """Probabilities of the classes in `truth`, sorted: (clips, features) to (clips, classes)."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline

@@ -59,17 +59,32 @@ def macro_f1(counts: np.ndarray) -> np.ndarray:
     return np.nansum(scores, -1) / np.maximum((~np.isnan(scores)).sum(-1), 1)
 
 
+def balanced_accuracy(counts: np.ndarray) -> np.ndarray:
+    """Mean share of right answers over the labels that are true somewhere: (..., 3, labels) to (...)."""
+    true = counts[..., 0, :]
+    recall = counts[..., 2, :] / np.maximum(true, 1)
+    return recall.sum(-1) / np.maximum((true > 0).sum(-1), 1)
+
+
 def resample(
-    counts: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray], resamples: int = RESAMPLES, seed: int = SEED
+    counts: np.ndarray,
+    statistic: Callable[[np.ndarray], np.ndarray],
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+    *,
+    merge: bool = True,
 ) -> np.ndarray:
     """A statistic of `resamples` draws of as many units (channels, or videos) with replacement: (resamples, ...).
 
     Counts of several models side by side, (units, models, 3, labels), draw the same ones for all: paired differences.
-    Units with equal counts are drawn as one kind, which is the same distribution and spares most of the work.
+    Units with equal counts are drawn as one kind, which is the same distribution and spares most of the work; without
+    `merge` they are not, so that one seed draws the same units whatever their counts are, for one model after another.
     Source: Efron, Bootstrap Methods: Another Look at the Jackknife, 1979; a video is a cluster of its clips.
     """
     videos, rng = len(counts), np.random.default_rng(seed)
-    kinds, alike = np.unique(counts.reshape(videos, -1), axis=0, return_counts=True)
+    kinds, alike = counts.reshape(videos, -1), np.ones(videos)
+    if merge:
+        kinds, alike = np.unique(kinds, axis=0, return_counts=True)
     flat, shares = kinds.astype(np.float64), alike / videos
     step = max(1, _CELLS // max(flat.shape))
     parts = []

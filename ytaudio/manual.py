@@ -63,7 +63,6 @@ GROUPS: dict[str, dict[str, str]] = {
         "validation_crops": "",
         "metric_for_best_model": "macro_f1, accuracy or loss, on validation; give --no_greater_is_better with loss.",
         "early_stopping_patience": "",
-        "save_total_limit": "Checkpoints kept, the best one among them.",
     },
     "publishing": {
         "push_to_hub": "Publish model, card and scores when all is done.",
@@ -71,11 +70,9 @@ GROUPS: dict[str, dict[str, str]] = {
         "public": "",
         "price_per_hour": "",
         "report_to": "tensorboard or trackio: curves while it trains (pip install tensorboardX, trackio).",
-        "run_name": "What the run is called there.",
     },
     "machine": {
         "bf16": "Compute in bf16 where it is safe: about twice as fast where the hardware has it, and smaller.",
-        "tf32": "On NVIDIA GPUs since Ampere: faster float32 with fewer digits.",
         "torch_compile": "Compile the model: slower to start, faster after; for GPUs.",
         "activation_checkpointing": "Compute activations twice instead of keeping them: much less memory, slower.",
         "use_cpu": "Although there is a GPU.",
@@ -124,8 +121,9 @@ accelerate launch recipes/finetune.py [SETTINGS.yaml] [--name value ...]
       recipes/wav2vec2.yaml --dataset_name USER/DATASET --output_dir runs/wav2vec2 --bf16 \\
       --push_to_hub --hub_model_id USER/MODEL
 
-A YAML file of settings comes first, and the command line wins over it. A run that was cut short goes
-on when it is launched again. --help all tells the other settings of transformers.TrainingArguments.
+A YAML file of settings comes first, and the command line wins over it. A run that was cut short
+goes on when it is launched again. `--help all` tells the settings of transformers.TrainingArguments
+that are seldom needed.
 """
 
 
@@ -166,8 +164,11 @@ def wants_help(argv: Sequence[str]) -> bool:
     return bool({"-h", "--help", "--help_all", "--help-all"} & set(argv))
 
 
-def help_text(kinds: Sequence[type], argv: Sequence[str] = ()) -> str:
-    """What --help prints of the dataclasses' settings; for `--help all` (--help_all), those too that no group has."""
+def help_text(kinds: Sequence[type], argv: Sequence[str] = (), examples: str = EXAMPLES) -> str:
+    """What --help prints of the dataclasses' settings; for `--help all` (--help_all), those too that no group has.
+
+    Settings that a recipe does not take are left out of the groups; `examples` comes first.
+    """
     every = bool({"all", "--help_all", "--help-all"} & set(argv))
     fields = {field.name: field for kind in kinds for field in dataclasses.fields(kind) if field.init}
     groups = dict(GROUPS)
@@ -178,7 +179,8 @@ def help_text(kinds: Sequence[type], argv: Sequence[str] = ()) -> str:
             for name, field in fields.items()
             if name not in told
         }
-    parts = [EXAMPLES]
+    parts = [examples]
     for title, group in groups.items():
-        parts.append("\n".join([title, *(_entry(fields[name], words) for name, words in group.items())]) + "\n")
+        entries = [_entry(fields[name], words) for name, words in group.items() if name in fields]
+        parts.append("\n".join([title, *entries]) + "\n")
     return "\n".join(parts)
