@@ -18,8 +18,6 @@ import psutil
 import pyarrow as pa
 import soundfile
 from datasets import Dataset, Features
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch.utils.data import Dataset as TorchDataset
 
 from ytaudio.clips import SAMPLING_RATE, decode
@@ -114,6 +112,9 @@ def preload(split: Dataset, *, limit_bytes: int | None = None, name: str = "the 
     Raises:
         UserError: the clips need more than that; told before anything is decoded.
     """
+    from rich.console import Console  # a start without --preload does not wait for it
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     needed, kind = bytes_needed(split)
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     limit = int(memory_available() * (1 - SPARE)) // processes if limit_bytes is None else limit_bytes
