@@ -22,11 +22,12 @@ from transformers import TrainingArguments
 from ytaudio.arguments import parse_mapping, parse_settings
 from ytaudio.choices import AccuracyArguments
 from ytaudio.manual import help_text, refuse, wants_help
-from ytaudio.processes import mendable_together, part
+from ytaudio.processes import mendable_together, part, share_weights
 
 HERE = Path(__file__).resolve().parent
 NOT_TRAINING = {"output_dir", "overwrite", "resume_from_checkpoint", "push_to_hub", "hub_model_id", "public", "dry_run"}
 NOT_TRAINING |= {"price_per_hour", "report_to", "run_name", "preload"}
+MODEL_HELP = "Any audio classification checkpoint, or a model type to begin anew: spectrogram_cnn."
 
 
 @dataclass
@@ -35,19 +36,14 @@ class RunArguments:
 
     dataset_name: str = field(metadata={"help": "Dataset: USER/NAME on the Hub, or a folder."})
     dataset_revision: str | None = field(default=None, metadata={"help": "Branch, tag or commit of the dataset."})
-    model_name_or_path: str = field(
-        default="facebook/wav2vec2-base",
-        metadata={"help": "Any audio classification checkpoint, or a model type to begin anew: spectrogram_cnn."},
-    )
+    model_name_or_path: str = field(default="facebook/wav2vec2-base", metadata={"help": MODEL_HELP})
     model_revision: str | None = field(default=None, metadata={"help": "Branch, tag or commit of the model."})
     model_config: str = field(default="{}", metadata={"help": "Settings of the model's config, as JSON."})
     trust_remote_code: bool = field(default=False, metadata={"help": "Run the code that the model's repo brings."})
     attn_implementation: str | None = field(default=None, metadata={"help": "eager, sdpa or flash_attention_2."})
     freeze: str = field(default="none", metadata={"help": "none, feature_encoder, backbone, or lower:N layers."})
     probe: bool = field(default=False, metadata={"help": "Train the head alone, on embeddings computed once."})
-    crop_seconds: float | None = field(
-        default=None, metadata={"help": "Length of the crops, at least 1; what suits the model where it is left out."}
-    )
+    crop_seconds: float | None = field(default=None, metadata={"help": "Of a crop; what suits the model if left out."})
     streaming: bool = field(default=False, metadata={"help": "Read clips from the Hub while training; keep none."})
     preload: bool = field(default=False, metadata={"help": "Decode all clips into memory before the first epoch."})
     early_stopping_patience: int = field(default=3, metadata={"help": "Epochs without a better validation score."})
@@ -140,12 +136,12 @@ def fit(settings: Settings, supply: Any, model: Any, extractor: Any, crop_second
     run, choices, args, data = settings.run, settings.choices, settings.args, (supply.train, supply.validation)
     checkpoint = resume_point(args.resume_from_checkpoint, args.output_dir)
     if run.probe or (choices.head_first and not checkpoint):
-        probe = fit_head(model, extractor, *data, args, choices, crop_seconds)
+        probe = fit_head(model, extractor, *data, args, choices, crop_seconds) if args.process_index == 0 else None
+        share_weights(model, args.device)
     if run.probe:
-        if args.process_index == 0:
-            model.save_pretrained(args.output_dir)
-            extractor.save_pretrained(args.output_dir)
-        return probe.history
+        for one in (model, extractor) if probe else ():
+            one.save_pretrained(args.output_dir)
+        return probe.history if probe else ()
     told = [EpochLines(), *([EarlyStoppingCallback(run.early_stopping_patience)] * args.load_best_model_at_end)]
     trainer = clip_trainer(model, extractor, args, choices, *data, crop_seconds=crop_seconds, callbacks=told)
     for callback in (PrinterCallback, ProgressCallback):  # EpochLines tells it in their place

@@ -15,7 +15,8 @@ from ytaudio.clips import SAMPLING_RATE
 from ytaudio.errors import UserError
 from ytaudio.fitting import videos_of
 from ytaudio.freezing import head_parameter_names
-from ytaudio.memory import MemoryEstimate, available, estimate, warning
+from ytaudio.memory import MemoryEstimate, available, enough_memory, estimate, warning
+from ytaudio.probing import EPOCHS, LEARNING_RATE
 from ytaudio.supplies import Supply
 from ytaudio.training import resume_point
 from ytaudio.training_data import ClipCollator
@@ -61,6 +62,7 @@ class Plan:
     checkpoint: str | None  # gone on from
     memory: MemoryEstimate
     memory_available: int | None  # bytes
+    probe: bool = False  # the head alone, on embeddings computed once
 
     @property
     def crops_a_step(self) -> int:
@@ -123,8 +125,8 @@ def plan_of(
         processes=args.world_size,
         steps_per_epoch=each,
         steps=steps,
-        learning_rate=args.learning_rate,
-        head_learning_rate=choices.head_learning_rate,
+        learning_rate=(choices.head_learning_rate or LEARNING_RATE) if run.probe else args.learning_rate,
+        head_learning_rate=None if run.probe else choices.head_learning_rate,
         schedule=str(getattr(args.lr_scheduler_type, "value", args.lr_scheduler_type)),
         precision=precision_of(args),
         device=str(args.device),
@@ -132,6 +134,7 @@ def plan_of(
         checkpoint=checkpoint,
         memory=memory_of(args, choices, supply, model, collator),
         memory_available=available(args.device),
+        probe=run.probe,
     )
 
 
@@ -216,6 +219,13 @@ def plan_text(plan: Plan) -> Group:
         "time": f"about {in_words(plan.seconds)} of training steps, from one timed pass over two crops; reading, "
         "validation and checkpoints come on top",
     }
+    if plan.probe:
+        seen = sum(split.clips for split in plan.splits if split.name in ("train", "validation"))
+        rows |= {
+            "steps": f"{seen:,} clips are embedded once, then {EPOCHS} epochs over the embeddings",
+            "learning rate": f"{plan.learning_rate:g}",
+            "time": f"about {in_words(memory.seconds / plan.batch_size * seen)} to embed, less without a backward pass",
+        }
     for name, words in rows.items():
         lines.add_row(name, words)
     note = "Memory and time are estimates; nothing was trained or written."
@@ -226,15 +236,19 @@ def look_ahead(run: Any, choices: Any, args: Any, supply: Supply, model: Any, ex
     """Print the plan of a dry run; of another only a warning if its memory may not be there.
 
     The warning is for a CPU, whose kernel ends a process that takes too much without a word.
+
+    Raises:
+        MemoryShort: there is not even room for two crops.
     """
     collator, console = (
         ClipCollator(extractor, crop_s),
         Console(highlight=False, width=None if sys.stdout.isatty() else 120),
     )
-    if run.dry_run:
-        checkpoint = None if run.overwrite else resume_point(args.resume_from_checkpoint, args.output_dir)
-        console.print(plan_text(plan_of(run, args, choices, supply, model, collator, checkpoint=checkpoint)))
-    elif args.device.type == "cpu" and not run.probe:
-        said = warning(memory_of(args, choices, supply, model, collator), args, crop_s)
-        if said:
-            console.print(said, markup=False)
+    with enough_memory(args, crop_s):
+        if run.dry_run:
+            checkpoint = None if run.overwrite else resume_point(args.resume_from_checkpoint, args.output_dir)
+            console.print(plan_text(plan_of(run, args, choices, supply, model, collator, checkpoint=checkpoint)))
+        elif args.device.type == "cpu" and not run.probe:
+            said = warning(memory_of(args, choices, supply, model, collator), args, crop_s)
+            if said:
+                console.print(said, markup=False)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from ytaudio.errors import UserError, mendable
 
@@ -39,6 +40,14 @@ def check_joined(world_size: int) -> None:
             f"The launcher started {launched()} processes and {world_size} found each other: "
             "name a --config_file of recipes/accelerate, or add --use_cpu where there is no GPU."
         )
+
+
+def share_weights(model: nn.Module, device: torch.device) -> None:
+    """Give every process the first one's weights."""
+    if launched() > 1:
+        model.to(device)
+        for tensor in (*model.parameters(), *model.buffers()):
+            torch.distributed.broadcast(tensor.data, 0)
 
 
 def part() -> None:

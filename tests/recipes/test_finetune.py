@@ -141,6 +141,10 @@ def test_accelerate_launches_it_from_anywhere_with_wav2vec2(local, tmp_path):
         (["--crop_seconds", "0"], "above 0"),
         (["--push_to_hub"], "--hub_model_id"),
         (["--hub_token", "hf_secret"], "HF_TOKEN"),
+        (["--label_names", "genre"], "the labels are the dataset's"),
+        (["--report_to", "swanlab"], "pip install swanlab"),
+        (["--streaming", "--preload"], "give one of them"),
+        (["--pooling", "max"], "choose one of mean, statistics, attention"),
         (["--resume_from_checkpoint", "nowhere"], "There is no checkpoint"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ",
@@ -153,6 +157,97 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(finetune, published, tmp_path
     err = capsys.readouterr().err
     assert says in err and err.count("\n") == 1 and "hf_secret" not in err
     assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def files(folder: Path) -> set[Path]:
+    return {path for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_dry_run_shows_the_plan_and_leaves_nothing(finetune, published, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    repo, commit = published
+    argv = ["spectrogram_cnn.yaml", "--dataset_name", repo, "--output_dir", "run", *TINY, "--num_train_epochs", "2"]
+    finetune.main([*argv, "--dry-run"])
+    said = capsys.readouterr().out
+    assert f"{repo} at {commit[:12]}" in said and "2, 1 an epoch, each of 16 crops" in said and not files(tmp_path)
+    finetune.main(argv)
+    before = files(tmp_path)
+    capsys.readouterr()
+    finetune.main([*argv, "--dry_run", "--num_train_epochs", "5"])
+    assert "going on from run/checkpoint-2" in capsys.readouterr().out and files(tmp_path) == before
+
+
+def test_a_stream_and_a_preloaded_dataset_are_trained_on(finetune, local, tmp_path, capsys):
+    argv = ["spectrogram_cnn.yaml", "--dataset_name", local, *TINY, "--num_train_epochs", "2"]
+    argv += ["--per_device_train_batch_size", "4"]
+    for how in ("plain", "preload", "streaming"):
+        finetune.main([*argv, "--output_dir", str(tmp_path / how), *([] if how == "plain" else [f"--{how}"])])
+        assert Scores.load(tmp_path / how).videos == 3
+    assert same(weights(tmp_path / "plain"), weights(tmp_path / "preload")), "the same crops in the same order"
+    assert not same(weights(tmp_path / "plain"), weights(tmp_path / "streaming")), "another order"
+    assert capsys.readouterr().out.count("epoch 2/2") == 3
+
+
+def test_a_probe_fits_the_head_alone_and_is_recorded_and_scored(finetune, local, tmp_path, capsys):
+    argv = ["spectrogram_cnn.yaml", "--dataset_name", local, *TINY, "--output_dir", str(tmp_path / "run"), "--probe"]
+    finetune.main(argv)
+    assert "test: accuracy" in capsys.readouterr().out
+    run = TrainingRun.load(tmp_path / "run")
+    assert 0 < run.trainable_parameters < run.parameters and any("eval_macro_f1" in entry for entry in run.history)
+    new, _, _ = finetune.make_model(finetune.read_settings(argv), LABELS)
+    fitted = weights(tmp_path / "run")
+    changed = {name.split(".")[0] for name, value in new.state_dict().items() if not torch.equal(value, fitted[name])}
+    assert changed == {"projector", "classifier"}, "the backbone is as it was"
+
+
+def test_what_may_bring_accuracy_is_wired(finetune, local, tmp_path):
+    argv = ["spectrogram_cnn.yaml", "--dataset_name", local, *TINY, "--output_dir", str(tmp_path), "--max_steps", "2"]
+    argv += ["--head_first", "--class_weights", "balanced", "--mixup_alpha", "0.4", "--gain_db", "6", "--ema_decay"]
+    argv += ["0.9", "--time_shift_s", "0.1", "--validation_crops", "2", "--head_learning_rate", "1e-2"]
+    finetune.main([*argv, "--label_smoothing_factor", "0.1", "--price_per_hour", "3 EUR"])
+    run = TrainingRun.load(tmp_path)
+    assert run.history[-1]["step"] == 2 and run.settings["ema_decay"] == 0.9 and run.price.endswith("EUR at 3 an hour")
+    assert (tmp_path / "checkpoint-2" / "averaged_weights.safetensors").exists()
+
+
+def test_a_class_may_be_absent_and_a_split_may_be_one_video(finetune, tmp_path, capsys):
+    data = dataset_folder(tmp_path / "data", {"train": 2, "validation": 1, "test": 1}) / "dataset"
+    argv = ["spectrogram_cnn.yaml", "--dataset_name", str(data), *TINY, "--output_dir", str(tmp_path / "run")]
+    finetune.main([*argv, "--num_train_epochs", "1", "--class_weights", "balanced"])
+    assert Scores.load(tmp_path / "run").videos == 1 and "test: accuracy" in capsys.readouterr().out
+    assert TrainingRun.load(tmp_path / "run").labels == LABELS
+
+
+def test_tensorboard_has_the_curves_and_nothing_of_them_is_published(finetune, local, tmp_path, capsys):
+    pytest.importorskip("tensorboardX")
+    argv = ["spectrogram_cnn.yaml", "--dataset_name", local, *TINY, "--output_dir", str(tmp_path), "--max_steps", "1"]
+    finetune.main([*argv, "--report_to", "tensorboard"])
+    (events,) = tmp_path.rglob("events.out.tfevents.*")
+    assert b"eval/macro_f1" in events.read_bytes() and "Tensorboard" not in capsys.readouterr().out
+
+
+NO_ROOM = """
+import resource, sys
+sys.path.insert(0, sys.argv[1])
+import finetune, torch, ytaudio.evaluation, ytaudio.plans, ytaudio.probing, ytaudio.supplies
+used = next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmData"))
+resource.setrlimit(resource.RLIMIT_DATA, (used + 200_000_000,) * 2)
+finetune.main(sys.argv[2:])
+"""
+
+
+def test_too_little_memory_is_one_sentence_that_says_what_to_lower_and_checkpoints_are_kept(finetune, local, tmp_path):
+    argv = ["spectrogram_cnn.yaml", "--dataset_name", local, "--output_dir", str(tmp_path), "--use_cpu"]
+    argv += ["--model_config", json.dumps({"width": 32, "hidden_size": 8}), "--crop_seconds", "8"]
+    argv += ["--per_device_train_batch_size", "12", "--per_device_eval_batch_size", "2", "--num_train_epochs"]
+    finetune.main([*argv, "1"])
+    command = [sys.executable, "-c", NO_ROOM, str(RECIPES), *argv, "2"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if "too little memory" in line]
+    assert "12 crops of 8 s" in line and "Traceback" not in done.stderr
+    assert "--per_device_train_batch_size 6 --gradient_accumulation_steps 2" in line
+    assert "going on from step 1 of 2" in done.stdout and (tmp_path / "checkpoint-1" / "model.safetensors").is_file()
 
 
 def test_a_dataset_without_validation_is_refused(finetune, tmp_path, capsys):
