@@ -3,9 +3,9 @@
     python recipes/crossvalidate.py recipes/spectrogram_cnn.yaml --dataset_name USER/DATASET --folds 5 --seeds 0 1 2 \\
         --output_dir cv
 
-All splits of the dataset are pooled and cut anew into folds, no channel on two sides; every video is tested once a seed.
-Settings and YAML files are those of finetune.py. A run that was cut short goes on with the next fold when it is launched
-again. Where there are several GPUs, launch it on each with its own --seeds and one folder, then once with all of them.
+All splits of the dataset are pooled and cut anew into folds, no channel on two sides; every video is tested once a
+seed. Settings and YAML files are those of finetune.py. A run that was cut short goes on with the next fold when it is
+launched again. With several GPUs launch it on each, with its own --seeds and one folder, then once with all of them.
 """
 
 import copy
