@@ -154,3 +154,80 @@ def test_unreadable_scores_are_one_sentence(tmp_path):
         load_scores(str(tmp_path))
     assert json.loads(Path(scores_of([0], [0]).save(tmp_path)).read_text())["videos"] == 1
     assert Scores.load(tmp_path).videos == 1
+
+
+def saved_cnn(folder):
+    from transformers import Wav2Vec2FeatureExtractor
+
+    from ytaudio.models import SpectrogramCNNConfig, SpectrogramCNNForAudioClassification
+
+    torch.manual_seed(0)
+    config = SpectrogramCNNConfig(width=4, hidden_size=8, id2label=dict(enumerate(LABELS)))
+    SpectrogramCNNForAudioClassification(config).save_pretrained(folder)
+    Wav2Vec2FeatureExtractor().save_pretrained(folder)
+    return folder
+
+
+def probabilities(scores):
+    return np.asarray([p.probabilities for p in sorted(scores.predictions, key=lambda p: p.video_id)])
+
+
+@pytest.mark.parametrize("make", [model_folder, saved_cnn], ids=["group-norm wav2vec2", "CNN"])
+def test_a_score_does_not_depend_on_what_else_is_in_the_batch(make, data, tmp_path):
+    name = str(make(tmp_path))
+    alone, together, uneven = (
+        probabilities(score_model(name, str(data), floors=False, crop_seconds=1.2, batch_size=size))
+        for size in (1, 36, 7)
+    )
+    assert alone.std(axis=0).max() > 1e-5, "clips are told apart at all"
+    assert np.abs(together - alone).max() <= 1e-6 and np.abs(uneven - alone).max() <= 1e-6
+
+
+def test_a_tenth_of_a_second_and_ten_minutes_are_scored_by_their_crops_alone(model, tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from making import tone
+
+    from ytaudio.clips import encode
+
+    data = dataset_folder(tmp_path, {"train": 3, "test": 3}) / "dataset"
+    path = data / "data" / "test-00000-of-00001.parquet"
+    table = pq.read_table(path).slice(0, 2)
+    long = np.zeros(600 * 16_000, np.float32)
+    for start in (0, 600 * 16_000 // 2 - 12_000, 600 * 16_000 - 24_000):  # where three crops of 1.5 s are heard
+        long[start : start + 24_000] = tone(1, 5, 1.5)
+    clips = [{"bytes": encode(sound), "path": "a.flac"} for sound in (tone(0, 1, 0.1), long)]
+    changed = table.set_column(0, table.schema.field("audio"), pa.array(clips, table.schema.field("audio").type))
+    changed = changed.set_column(2, table.schema.field("video_id"), pa.array(["short", "long"]))
+    pq.write_table(changed, path)
+    found = {p.video_id: p.probabilities for p in score_model(str(model), str(data), floors=False).predictions}
+    assert set(found) == {"short", "long"} and all(abs(sum(p) - 1) < 1e-4 for p in found.values())
+    heard = {}
+    for name, sound in (("short", np.tile(tone(0, 1, 0.1), 15)), ("long", tone(1, 5, 1.5))):
+        (tmp_path / name).mkdir()
+        changed = changed.slice(0, 1).set_column(
+            0,
+            table.schema.field("audio"),
+            pa.array([{"bytes": encode(sound), "path": "a"}], table.schema.field("audio").type),
+        )
+        pq.write_table(changed, path)
+        heard[name] = score_model(str(model), str(data), floors=False).predictions[0].probabilities
+    assert found["short"] == pytest.approx(heard["short"], abs=1e-4)
+    assert found["long"] == pytest.approx(heard["long"], abs=1e-3)
+
+
+def test_a_streamed_split_is_scored_as_one_on_disk(hub, model, data, scores, monkeypatch):
+    api = HfApi()
+    api.create_repo("tester/to-stream", repo_type="dataset", exist_ok=True)
+    api.upload_folder(repo_id="tester/to-stream", repo_type="dataset", folder_path=data)
+    found = score_model(str(model), "tester/to-stream", streaming=True)
+    assert found.predictions == scores.predictions and found.floors == scores.floors
+    monkeypatch.setattr("ytaudio.floors.STREAMED", 12)
+    few = score_model(str(model), "tester/to-stream", streaming=True)
+    assert "learnt on 12 clips of train" in few.floors[MFCC].description
+    assert few.floors["majority class"] == scores.floors["majority class"]
+
+
+def test_bfloat16_scores_nearly_the_same(model, data, scores):
+    rough = score_model(str(model), str(data), floors=False, bf16=True)
+    assert 0 < np.abs(probabilities(rough) - probabilities(scores)).max() < 0.02

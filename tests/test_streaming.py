@@ -77,7 +77,7 @@ def of_sizes(*groups: int, buffer: int = 8, seed: int = 0) -> ClipStream:
         for rows in groups:
             writer.write_table(pa.table({"label": [0] * rows}))
     metadata = pq.ParquetFile(sink.getvalue()).metadata
-    return ClipStream([ParquetPart("nowhere", metadata, np.zeros(sum(groups)), ())], seed=seed, buffer=buffer)
+    return ClipStream([ParquetPart("nowhere", metadata, {"label": [0] * sum(groups)})], seed=seed, buffer=buffer)
 
 
 def test_what_is_known_before_a_clip_is_read_costs_none_of_the_audio(published, folder, fetched):

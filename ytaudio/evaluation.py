@@ -3,16 +3,16 @@
 import itertools
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import torch
-from datasets import DatasetDict
 
 from ytaudio.catalog import normalize_category
-from ytaudio.clips import crop_starts, decode, repeat_to
+from ytaudio.clips import crop_starts, decode, decode_from, repeat_to
 from ytaudio.comparison import Comparison, compare, compare_all
 from ytaudio.errors import UserError
 from ytaudio.floors import encoded_clips, keys_of
@@ -20,6 +20,7 @@ from ytaudio.floors import floors as floors_of
 from ytaudio.metric import TopicMetric
 from ytaudio.predictions import load_scores
 from ytaudio.scores import Floor, Prediction, Scores, by_video, figures
+from ytaudio.streaming import open_stream
 from ytaudio.training import ClipCollator, load_for_inference, open_dataset, revision_of, trained_crop_seconds
 
 __all__ = [
@@ -47,6 +48,8 @@ def score_model(
     batch_size: int = 16,
     trust_remote_code: bool = False,
     floors: bool = True,
+    streaming: bool = False,
+    bf16: bool = False,
 ) -> Scores:
     """Score an audio classifier on a split of a dataset.
 
@@ -65,19 +68,22 @@ def score_model(
         batch_size: crops at once.
         trust_remote_code: run the model's own code from the Hub.
         floors: work out the floors as well; they need the split "train".
+        streaming: keep nothing of the dataset on disk: clips are read as they are scored, and floors learn from at most
+            floors.STREAMED clips of train (and read the scored split again).
+        bf16: compute in bfloat16, where the last digits of a probability are the machine's.
 
     Raises:
         UserError: no such split, labels that do not cover the dataset's, a dataset or model that cannot be read, a
             model that answers NaN.
     """
-    dataset, sha, labels = open_dataset(dataset_name, revision)
+    dataset, sha, labels = _opened(dataset_name, revision, streaming)
     names, split = tuple(labels), _split(dataset_name, dataset, split)
     network, extractor = load_for_inference(model, model_revision, trust_remote_code)
     columns = _columns(model, network.config.id2label or {}, dataset_name, names)
     seconds = crop_seconds or trained_crop_seconds(model, revision_of(network) or None)
     started = time.monotonic()
     collator = ClipCollator(extractor, seconds)
-    heard = _listen(network, collator, encoded_clips(dataset[split]), crops, batch_size)[:, columns]
+    heard = _listen(network, collator, encoded_clips(dataset[split]), crops, batch_size, bf16)[:, columns]
     if not np.isfinite(heard).all():
         raise UserError(f"{model} answers some clips with no number (NaN): train it again, at a lower learning rate.")
     urls = list(dataset[split]["url"]) if "url" in dataset[split].column_names else ()
@@ -101,7 +107,15 @@ def score_model(
     )
 
 
-def _split(dataset_name: str, found: DatasetDict, wanted: str | None) -> str:
+def _opened(name: str, revision: str | None, streaming: bool) -> tuple[Mapping[str, Any], str, Sequence[str]]:
+    """The splits, the commit and the labels."""
+    if not streaming:
+        return open_dataset(name, revision)
+    streamed = open_stream(name, revision)
+    return streamed.splits, streamed.commit, streamed.labels
+
+
+def _split(dataset_name: str, found: Mapping[str, Any], wanted: str | None) -> str:
     """The split to score, which has rows and a label for each."""
     for candidate in (wanted,) if wanted else ("test", "validation"):
         if candidate in found:
@@ -128,28 +142,51 @@ def _columns(model: str, id2label: Mapping[Any, str], dataset_name: str, labels:
     return [known[normalize_category(label)] for label in labels]
 
 
-def _listen(network: Any, collator: ClipCollator, rows: Iterable[bytes], crops: int, batch_size: int) -> np.ndarray:
+def _listen(
+    network: Any, collator: ClipCollator, rows: Iterable[bytes], crops: int, batch_size: int, bf16: bool = False
+) -> np.ndarray:
     """Probabilities of every clip, float64 (clips, classes), each the mean over its crops of the collator's length."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = network.to(device).eval()
     heard: list[np.ndarray] = []
     owners: list[int] = []
-    pieces = _cut(rows, collator.samples, crops)
-    while batch := list(itertools.islice(pieces, batch_size)):
-        inputs = collator.features([waveform for _, waveform in batch])
-        with torch.inference_mode():
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+        for clips, inputs in _ahead(_batches(collator, rows, crops, batch_size)):
             logits = network(**{collator.name: inputs.to(device)}).logits
-        heard.append(logits.float().softmax(-1).double().cpu().numpy())
-        owners += [clip for clip, _ in batch]
+            heard.append(logits.float().softmax(-1).double().cpu().numpy())
+            owners += clips
     shares, counts = np.concatenate(heard), np.bincount(owners)
     summed = np.zeros((len(counts), shares.shape[1]))
     np.add.at(summed, owners, shares)
     return summed / counts[:, None]
 
 
-def _cut(rows: Iterable[bytes], samples: int, crops: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Crops of one length, each with its clip's number; a shorter clip is repeated up to that length."""
-    for clip, flac in enumerate(rows):
-        waveform = repeat_to(decode(flac), samples)
-        for start in crop_starts(len(waveform), samples, crops):
-            yield clip, waveform[start : start + samples]
+def _batches(
+    collator: ClipCollator, rows: Iterable[bytes], crops: int, batch_size: int
+) -> Iterator[tuple[list[int], torch.Tensor]]:
+    """Crops as the model is fed them, a batch at a time, with each one's clip's number."""
+    pieces = ((clip, crop) for clip, flac in enumerate(rows) for crop in _cut(flac, collator.samples, crops))
+    while batch := list(itertools.islice(pieces, batch_size)):
+        yield [clip for clip, _ in batch], collator.features([crop for _, crop in batch])
+
+
+def _ahead(batches: Iterator[Any]) -> Iterator[Any]:
+    """The same batches, the next being read while one is computed."""
+    with ThreadPoolExecutor(1) as reader:
+        reading = reader.submit(next, batches, None)
+        while (batch := reading.result()) is not None:
+            reading = reader.submit(next, batches, None)
+            yield batch
+
+
+def _cut(flac: bytes, samples: int, crops: int) -> Iterator[np.ndarray]:
+    """Crops of one length, nothing else being decoded; a clip that is shorter is repeated up to it."""
+    starts: list[int] = []
+
+    def first(length: int) -> int:
+        starts.extend(crop_starts(length, samples, crops))
+        return starts[0]
+
+    yield repeat_to(decode_from(flac, first, samples), samples)
+    for start in starts[1:]:
+        yield repeat_to(decode(flac, start, samples), samples)

@@ -33,6 +33,7 @@ from torch.utils.data import Sampler
 
 from ytaudio.training_data import DatasetError, open_splits
 
+KNOWN = ("label", "video_id", "channel_id", "url")  # columns that are read beforehand
 BUFFER = 400  # rows that are mixed at once: four row groups of `ytaudio build`, 80 MB of clips of 10 s
 _READERS = 8  # files whose columns are read at once
 
@@ -43,8 +44,7 @@ class ParquetPart:
 
     file: str  # path, or hf:// address that holds the commit
     metadata: pq.FileMetaData
-    labels: np.ndarray  # int64 (rows,); -1 where there is none
-    videos: tuple[str, ...]  # (rows,); () where the file names none
+    columns: dict[str, list[Any]]  # of KNOWN, those that the file has: (rows,) each
 
     @property
     def groups(self) -> list[int]:
@@ -55,7 +55,7 @@ class ParquetPart:
 class ClipStream(TorchDataset):
     """A split whose clips are fetched by row groups when they are asked for; it reads as datasets.Dataset does.
 
-    A row is {"audio": {"bytes", "path"}, "label"}; columns label and video_id are there from the beginning. As many row
+    A row is {"audio": {"bytes", "path"}, "label"}; the columns of KNOWN are there from the beginning. As many row
     groups as hold `buffer` rows, at least one, stay in memory, in each worker.
     """
 
@@ -71,11 +71,9 @@ class ClipStream(TorchDataset):
         return int(self.ends[-1])
 
     def __getitem__(self, place: Any) -> Any:
-        """A row by its number, or the column label or video_id by its name, as a list."""
-        if place == "label":
-            return [int(label) for part in self.parts for label in part.labels]
-        if place == "video_id":
-            return [video for part in self.parts for video in part.videos]
+        """A row by its number, or a column of KNOWN by its name, as a list."""
+        if isinstance(place, str):
+            return [value for part in self.parts for value in part.columns[place]]
         number = range(len(self))[place]
         group = int(self.ends.searchsorted(number, side="right"))
         table = self._group(group)
@@ -84,8 +82,7 @@ class ClipStream(TorchDataset):
     @property
     def column_names(self) -> list[str]:
         """Columns that a row or the stream has."""
-        named = all(part.videos for part in self.parts)
-        return ["audio", "label", "video_id"] if named else ["audio", "label"]
+        return ["audio", *(name for name in KNOWN if all(name in part.columns for part in self.parts))]
 
     def order(self, batch: int, readers: int) -> "StreamOrder":
         """The sampler of an epoch for batches of so many rows, read by so many workers of all processes together."""
@@ -191,9 +188,10 @@ def open_stream(name: str | Path, revision: str | None = None, *, seed: int = 0,
     for split, files in data_files(str(name), commit).items():
         with ThreadPoolExecutor(_READERS) as pool:
             parts = list(pool.map(read_part, files))
-        if min((int(label) for part in parts for label in part.labels), default=-1) < 0:
+        stream = ClipStream(parts, seed=seed, buffer=buffer)
+        if min((-1 if label is None else label for label in stream["label"]), default=-1) < 0:
             raise DatasetError(f"The {split} split of {name} is empty or lacks labels: publish one with a label a row.")
-        splits[split] = ClipStream(parts, seed=seed, buffer=buffer)
+        splits[split] = stream
     return Streamed(splits, tuple(labels), commit)
 
 
@@ -211,14 +209,11 @@ def data_files(name: str, commit: str) -> dict[str, tuple[str, ...]]:
 
 
 def read_part(file: str) -> ParquetPart:
-    """Labels and videos of a Parquet file; nothing else of it is fetched but its footer."""
+    """The columns of KNOWN of a Parquet file; nothing else of it is fetched but its footer."""
     with opened(file) as source:
         parquet = pq.ParquetFile(source, pre_buffer=True)
-        wanted = [column for column in ("label", "video_id") if column in parquet.schema_arrow.names]
-        table = parquet.read(columns=wanted)
-    labels = np.asarray(table["label"].fill_null(-1), dtype=np.int64)
-    videos = tuple(table["video_id"].to_pylist()) if "video_id" in wanted else ()
-    return ParquetPart(file, parquet.metadata, labels, videos)
+        table = parquet.read(columns=[column for column in KNOWN if column in parquet.schema_arrow.names])
+    return ParquetPart(file, parquet.metadata, table.to_pydict())
 
 
 def opened(file: str) -> Any:
