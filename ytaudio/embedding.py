@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Subset
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
@@ -183,6 +184,7 @@ def embed_split(
     *,
     crops: int,
     batch_size: int,
+    workers: int = 0,
     progress: Progress | None = None,
 ) -> tuple[tuple[Tensor, Tensor], int, int]:
     """Every crop of a split: (embeddings (crops, layers, features), labels (crops,)), crops, how many embedded now.
@@ -196,8 +198,9 @@ def embed_split(
     missing = {key: place for place, (key, _) in enumerate(named) if key not in store.kept}  # equal clips count once
     keys, places = list(missing), list(missing.values())
     waiting: list[Tensor] = []
-    for start in range(0, len(places), batch_size):
-        batch = collator([rows[place] for place in places[start : start + batch_size]])
+    own = torch.Generator()  # a loader draws a seed for its workers, and not from the caller's randomness
+    loader = DataLoader(Subset(rows, places), batch_size, collate_fn=collator, num_workers=workers, generator=own)
+    for start, batch in zip(range(0, len(places), batch_size), loader, strict=True):
         embedding, logits = cut.embed(batch[collator.name].to(device, cut.model.dtype))
         if not start:
             cut.check(embedding, logits)

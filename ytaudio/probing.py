@@ -1,7 +1,7 @@
 """A head fitted on a frozen backbone: each crop is embedded once, and epochs take moments."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -65,13 +65,18 @@ def _groups(head: dict[str, torch.nn.Parameter]) -> list[dict[str, Any]]:
     return [{"params": values, "weight_decay": decay} for decay, values in groups.items() if values]
 
 
-def _judge(cut: Cut, embeddings: Tensor, labels: Tensor, metrics: VideoMetrics) -> dict[str, float]:
-    """The head on a whole split, in Trainer's names."""
-    with _quietly(cut.model), torch.no_grad():
-        logits = torch.cat([cut.classify(part) for part in embeddings.split(1024)])
-    loss = float(ClipLoss()(logits, labels).mean())
-    found = metrics(EvalPrediction(predictions=logits.cpu().numpy(), label_ids=labels.cpu().numpy()))
-    return {"eval_loss": loss, **{f"eval_{name}": value for name, value in found.items()}}
+def _judge_of(cut: Cut, split: tuple[Tensor, Tensor], videos: Sequence[Any]) -> Callable[[], dict[str, float]]:
+    """What scores the head, as it is when called, on a split's embeddings and labels, in Trainer's names."""
+    (embeddings, labels), metrics = split, VideoMetrics(videos)
+
+    def judge() -> dict[str, float]:
+        with _quietly(cut.model), torch.no_grad():
+            logits = torch.cat([cut.classify(part) for part in embeddings.split(1024)])
+        loss = float(ClipLoss()(logits, labels).mean())
+        found = metrics(EvalPrediction(predictions=logits.cpu().numpy(), label_ids=labels.cpu().numpy()))
+        return {"eval_loss": loss, **{f"eval_{name}": value for name, value in found.items()}}
+
+    return judge
 
 
 def _fit(
@@ -110,6 +115,13 @@ def _fit(
     return history, chosen
 
 
+def _placed(model: PreTrainedModel, train: Any, device: torch.device | str | None) -> None:
+    """The model on its device, if the training split can be gone through at all."""
+    if not hasattr(train, "__len__"):
+        raise UserError("A probe reads the clips once and keeps their embeddings: leave out --streaming.")
+    model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))  # type: ignore[arg-type]
+
+
 def fit_on_embeddings(
     model: PreTrainedModel,
     extractor: Any,
@@ -125,6 +137,8 @@ def fit_on_embeddings(
     seed: int = 0,
     cache: Path | None = None,
     batch_size: int = 16,
+    workers: int = 0,
+    device: torch.device | str | None = None,
     progress: Progress | None = None,
 ) -> Probe:
     """Fit the head of a model on embeddings of whole splits, and leave the best one in the model.
@@ -133,40 +147,30 @@ def fit_on_embeddings(
     hearing a crop twice; it is saved, loaded and asked like any other.
 
     Args:
-        model: from load_classifier.
-        extractor: the model's.
+        model, extractor: from load_classifier.
         train: rows with audio and label.
         validation: such rows, with video_id, to choose the best epoch by its macro-F1 over videos; None keeps the last.
         crop_seconds: length of the crops.
-        crops: of each clip to learn from, spread evenly over it.
-        validation_crops: of each clip to judge by, their probabilities averaged.
-        epochs: at the most, and how many are run.
-        learning_rate: AdamW's.
-        loss: one value a crop; plain cross entropy where left out.
-        seed: of the order of the crops.
+        crops, validation_crops: how many of each clip, spread evenly over it; probabilities are averaged.
+        epochs, learning_rate, loss, seed: of AdamW over the embeddings; plain cross entropy where there is no loss.
         cache: a folder to keep embeddings in, for a run that goes on or another one; None keeps none.
-        batch_size: crops embedded at once.
+        batch_size, workers: crops embedded at once, and processes that read them beside this one.
+        device: None for a GPU if there is one.
         progress: told how many crops are embedded.
 
     Raises:
-        ModelError: a head that needs more than an embedding, such as attention pooling's.
-        UserError: a stream, or a folder that cannot be written.
+        UserError: a head that needs more than an embedding, a stream, or a folder that cannot be written.
     """
-    if not hasattr(train, "__len__"):
-        raise UserError("A probe reads the clips once and keeps their embeddings: leave out --streaming.")
-    model.to("cuda" if torch.cuda.is_available() else "cpu")  # type: ignore[arg-type]
-    cut, collator = Cut(model), ClipCollator(extractor, crop_seconds)
-    began, judge = time.monotonic(), None
+    _placed(model, train, device)
+    cut, collator, judge, began = Cut(model), ClipCollator(extractor, crop_seconds), None, time.monotonic()
     store = EmbeddingStore(cache, backbone_key(model, extractor, collator.samples) if cache else "")
-    settings: dict[str, Any] = {"batch_size": batch_size, "progress": progress}
+    embed = partial(embed_split, cut, collator, batch_size=batch_size, workers=workers, progress=progress)
     with _quietly(model):
-        learnt, count, fresh = embed_split(cut, collator, train, store, crops=crops, **settings)
+        learnt, count, fresh = embed(train, store, crops=crops)
         if validation is not None:
-            judged, more, new = embed_split(cut, collator, validation, store, crops=validation_crops, **settings)
+            judged, more, new = embed(validation, store, crops=validation_crops)
             count, fresh = count + more, fresh + new
-            judge = partial(
-                _judge, cut, *judged, VideoMetrics(np.repeat(videos_of(validation), validation_crops).tolist())
-            )
+            judge = _judge_of(cut, judged, np.repeat(videos_of(validation), validation_crops).tolist())
         embedded_s, began = time.monotonic() - began, time.monotonic()
         with cut.headed(), torch.random.fork_rng():
             torch.manual_seed(seed)
@@ -221,5 +225,7 @@ def fit_head(
             seed=args.seed,
             cache=cache or Path(args.output_dir or ".") / CACHE,
             batch_size=args.per_device_eval_batch_size,
+            workers=args.dataloader_num_workers,
+            device=args.device,
             progress=lambda done, total: bars.update(task, completed=done, total=total),
         )
