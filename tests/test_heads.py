@@ -77,6 +77,18 @@ def test_layer_weights_begin_even_and_learn_though_layers_would_be_dropped(kind,
     assert model.layer_weights.grad.abs().min() > 0
 
 
+@pytest.mark.parametrize("kind", ["wav2vec2", "whisper"])
+def test_a_pooling_head_that_weighs_layers_drops_none(kind, tmp_path):
+    drop = "encoder_layerdrop" if kind == "whisper" else "layerdrop"
+    tiny(kind, tmp_path, ["a", "b"], **{drop: 0.9})
+    model, _ = load_classifier(tmp_path, LABELS, layer_weights=True, pooling="statistics")
+    sound = torch.randn(2, *((16, 100) if kind == "whisper" else (16_000,)))
+    for _ in range(4):  # a dropped layer would leave too few to weigh
+        model.train()(**{model.main_input_name: sound})
+    kept, _ = load_classifier(tmp_path, LABELS, pooling="statistics")
+    assert getattr(kept.backbone.config, drop) == 0.9
+
+
 @pytest.mark.parametrize("kind", ["sew-d", "wav2vec2", "hubert"])
 def test_what_masks_frames_is_there_though_the_checkpoint_lacks_it(kind, tmp_path):
     old, _ = tiny(kind, tmp_path, LABELS, mask_time_prob=0.0, mask_feature_prob=0.0)

@@ -143,8 +143,7 @@ def fit_on_embeddings(
 ) -> Probe:
     """Fit the head of a model on embeddings of whole splits, and leave the best one in the model.
 
-    The backbone is held still and in eval mode, so the model is what training its head alone would make of it, without
-    hearing a crop twice; it is saved, loaded and asked like any other.
+    The backbone is held still and in eval mode: the model is what training its head alone would have made of it.
 
     Args:
         model, extractor: from load_classifier.
@@ -154,8 +153,7 @@ def fit_on_embeddings(
         crops, validation_crops: how many of each clip, spread evenly over it; probabilities are averaged.
         epochs, learning_rate, loss, seed: of AdamW over the embeddings; plain cross entropy where there is no loss.
         cache: a folder to keep embeddings in, for a run that goes on or another one; None keeps none.
-        batch_size, workers: crops embedded at once, and processes that read them beside this one.
-        device: None for a GPU if there is one.
+        batch_size, workers, device: of the embedding; no device is a GPU if there is one.
         progress: told how many crops are embedded.
 
     Raises:
