@@ -81,14 +81,16 @@ def calibration(
         bounds = round(int(number) / BINS, 6), round((int(number) + 1) / BINS, 6)
         bins.append(Bin(*bounds, n, round(float(confidence[inside].mean()), 6), round(k / n, 6), wilson(k, n)))
     rng = np.random.default_rng(SEED)
-    drawn = [_ece(confidence, rng.random(len(true)) < confidence, which) for _ in range(_DRAWS)]
+    by_chance = [_ece(confidence, rng.random(len(true)) < confidence, which) for _ in range(_DRAWS)]
+    sums = grouped(np.stack([brier, nll, np.ones_like(nll)], axis=1), groups)
+    drawn, units = resample(sums, lambda drawn: drawn[..., :2] / drawn[..., 2:], merge=False), len(sums)
     return Calibration(
         brier=round(float(brier.mean()), 6),
-        brier_interval=_mean_interval(brier, groups, 2.0),
+        brier_interval=percentiles(drawn[:, 0], units, (0.0, 2.0)),
         nll=round(float(nll.mean()), 6),
-        nll_interval=_mean_interval(nll, groups, -math.log(LEAST)),
+        nll_interval=percentiles(drawn[:, 1], units, (0.0, -math.log(LEAST))),
         ece=round(float(_ece(confidence, right, which)), 6),
-        ece_by_chance=round(float(np.quantile(drawn, 0.95)), 6),
+        ece_by_chance=round(float(np.quantile(by_chance, 0.95)), 6),
         confidence=round(float(confidence.mean()), 6),
         accuracy=round(float(right.mean()), 6),
         bins=tuple(bins),
@@ -106,8 +108,3 @@ def wilson(right: int, videos: int) -> Interval:
 def _ece(confidence: np.ndarray, right: np.ndarray, which: np.ndarray) -> float:
     """Expected calibration error: |mean confidence - accuracy| of the bins, weighted by their videos."""
     return np.abs(np.bincount(which, weights=confidence - right, minlength=BINS)).sum() / len(right)
-
-
-def _mean_interval(losses: np.ndarray, groups: Sequence[Hashable], most: float) -> Interval:
-    table = grouped(np.stack([losses, np.ones_like(losses)], axis=1), groups)
-    return percentiles(resample(table, lambda sums: sums[..., 0] / sums[..., 1]), len(table), (0.0, most))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ytaudio.errors import UserError
-from ytaudio.intervals import SEED, Interval, accuracy, grouped, macro_f1, paired_p, percentiles, resample
+from ytaudio.intervals import SEED, Interval, accuracy_and_macro_f1, grouped, paired_p, percentiles, resample
 from ytaudio.scores import Floor, Prediction, Scores, channels_of, figures, floor_of, video_counts
 
 SIGNIFICANT = 0.05
@@ -115,12 +115,14 @@ def compare_all(scores: Sequence[Scores], *, common: bool = False) -> tuple[Comp
 def compare_aligned(models: Sequence[Scores]) -> tuple[Comparison, ...]:
     """`compare_all` of what `same_videos` gave."""
     channels = channels_of(models[0].predictions)
-    counts = np.stack([grouped(video_counts(m.predictions, m.labels), channels) for m in models], axis=1)
     right = np.asarray([[p.predicted == p.label for p in m.predictions] for m in models])
-    drawn = {statistic: resample(counts, statistic, seed=SEED) for statistic in (accuracy, macro_f1)}
+    drawn = []  # of each model, (resamples, 2); one after another: counts of many models and labels may not fit
+    for model in models:
+        counts = grouped(video_counts(model.predictions, model.labels), channels)
+        drawn.append(resample(counts, accuracy_and_macro_f1, seed=SEED, merge=False))
     pairs = []
     for a, b in itertools.combinations(range(len(models)), 2):
-        gap = {s: _rounded(drawn[s][:, a] - drawn[s][:, b], len(counts)) for s in drawn}
+        gap = [_rounded(samples, len(counts)) for samples in (drawn[a] - drawn[b]).T]
         only_a, only_b = (grouped(only.astype(int), channels) for only in (right[a] & ~right[b], right[b] & ~right[a]))
         pair = Comparison(
             a=models[a],
@@ -128,9 +130,9 @@ def compare_aligned(models: Sequence[Scores]) -> tuple[Comparison, ...]:
             only_a=int(only_a.sum()),
             only_b=int(only_b.sum()),
             accuracy_difference=round(models[a].accuracy - models[b].accuracy, 6),
-            accuracy_interval=gap[accuracy],
+            accuracy_interval=gap[0],
             macro_f1_difference=round(models[a].macro_f1 - models[b].macro_f1, 6),
-            macro_f1_interval=gap[macro_f1],
+            macro_f1_interval=gap[1],
             p=paired_p(only_a, only_b),
         )
         pairs.append(pair)
@@ -174,7 +176,7 @@ def same_videos(scores: Sequence[Scores], *, common: bool = False) -> list[Score
         UserError: other videos, or other true labels; with `common` those are left out, and nothing is left.
     """
     truths = [{p.video_id: p.label for p in one.predictions} for one in scores]
-    shared = [v for v, label in truths[0].items() if all(truth.get(v) == label for truth in truths[1:])]
+    shared = sorted(v for v, label in truths[0].items() if all(truth.get(v) == label for truth in truths[1:]))
     everyone = {video_id for truth in truths for video_id in truth}
     labels = tuple(dict.fromkeys(label for one in scores for label in one.labels))
     if common and not shared:
@@ -204,8 +206,8 @@ def _difference(scores: Sequence[Scores], truths: Sequence[dict[str, str]], shar
     return (
         f"{first.model_id} was scored on {first.videos} videos of {first.dataset_id} ({first.split}) and "
         f"{other.model_id} on {other.videos} of {other.dataset_id} ({other.split}), {len(both)} of them the same "
-        f"({lacks}): score both on one split at one revision, or compare on the {len(shared)} videos that all have "
-        "with --common."
+        f"({lacks}): score both on one split at one revision"
+        + (f", or compare on the {len(shared)} videos that all have with --common." if shared else ".")
     )
 
 

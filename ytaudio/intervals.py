@@ -66,6 +66,11 @@ def balanced_accuracy(counts: np.ndarray) -> np.ndarray:
     return recall.sum(-1) / np.maximum((true > 0).sum(-1), 1)
 
 
+def accuracy_and_macro_f1(counts: np.ndarray) -> np.ndarray:
+    """Both, so that one drawing serves them: (..., 3, labels) to (..., 2)."""
+    return np.stack([accuracy(counts), macro_f1(counts)], axis=-1)
+
+
 def resample(
     counts: np.ndarray,
     statistic: Callable[[np.ndarray], np.ndarray],
@@ -82,16 +87,27 @@ def resample(
     Source: Efron, Bootstrap Methods: Another Look at the Jackknife, 1979; a video is a cluster of its clips.
     """
     videos, rng = len(counts), np.random.default_rng(seed)
-    kinds, alike = counts.reshape(videos, -1), np.ones(videos)
+    kinds, alike = counts.reshape(videos, -1), np.ones(videos, dtype=np.int64)
     if merge:
-        kinds, alike = np.unique(kinds, axis=0, return_counts=True)
-    flat, shares = kinds.astype(np.float64), alike / videos
-    step = max(1, _CELLS // max(flat.shape))
+        kinds, inverse = np.unique(kinds, axis=0, return_inverse=True)
+        alike = np.bincount(inverse.ravel())
+    flat = kinds.astype(np.float64)
+    step = max(1, _CELLS // max(videos, *flat.shape))
     parts = []
     for start in range(0, resamples, step):
-        weights = rng.multinomial(videos, shares, size=min(step, resamples - start)).astype(np.float64)
+        weights = _weights(rng, alike, min(step, resamples - start))
         parts.append(statistic((weights @ flat).reshape(-1, *counts.shape[1:])))
     return np.concatenate(parts)
+
+
+def _weights(rng: np.random.Generator, alike: np.ndarray, draws: int) -> np.ndarray:
+    """How often each kind is drawn when as many units as there are are drawn from all, float64 (draws, kinds)."""
+    kinds, units = len(alike), int(alike.sum())
+    if kinds < units / 4:
+        return rng.multinomial(units, alike / units, size=draws).astype(np.float64)
+    drawn = np.repeat(np.arange(kinds), alike)[rng.integers(units, size=(draws, units))]
+    drawn += kinds * np.arange(draws)[:, None]
+    return np.bincount(drawn.ravel(), minlength=draws * kinds).reshape(draws, kinds).astype(np.float64)
 
 
 def grouped(counts: np.ndarray, groups: Sequence[Hashable]) -> np.ndarray:

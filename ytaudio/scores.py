@@ -13,12 +13,11 @@ from ytaudio.intervals import (
     RESAMPLES,
     SEED,
     Interval,
-    accuracy,
+    accuracy_and_macro_f1,
     counts_of,
     f1,
     grouped,
     interval,
-    macro_f1,
     resample,
 )
 
@@ -234,9 +233,10 @@ def figures(predictions: Sequence[Prediction], labels: Sequence[str], resamples:
 def _shares(counts: np.ndarray, resamples: int = RESAMPLES) -> dict[str, Any]:
     """Accuracy and macro-F1 with their intervals, from counts by channel."""
     found: dict[str, Any] = {}
-    for name, statistic in (("accuracy", accuracy), ("macro_f1", macro_f1)):
-        found[name] = round(float(statistic(counts.sum(axis=0))), 6)
-        found[f"{name}_interval"] = interval(found[name], resample(counts, statistic, resamples, SEED), len(counts))
+    values, drawn = accuracy_and_macro_f1(counts.sum(axis=0)), resample(counts, accuracy_and_macro_f1, resamples, SEED)
+    for name, value, samples in zip(("accuracy", "macro_f1"), values, drawn.T, strict=True):
+        found[name] = round(float(value), 6)
+        found[f"{name}_interval"] = interval(found[name], samples, len(counts))
     return found
 
 
