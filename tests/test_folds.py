@@ -55,6 +55,13 @@ def test_a_class_of_one_channel_is_never_validated_instead_of_trained_on():
             assert {20, 21} <= set(fold.train)
 
 
+def test_more_folds_than_videos_of_any_class_still_test_every_video_once():
+    labels = [number % 3 for number in range(18)]
+    folds = grouped_folds(labels, list(range(18)), 10, 0)
+    assert sorted(number for fold in folds for number in fold.test) == list(range(18))
+    assert all(fold.test and fold.validation and len({labels[n] for n in fold.train}) == 3 for fold in folds)
+
+
 def test_a_part_of_very_unequal_channels_is_not_left_empty():
     labels, groups = [0] * 100 + [1, 0, 1], ["huge"] * 100 + ["a", "b", "c"]
     for seed in range(5):

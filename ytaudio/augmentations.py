@@ -8,7 +8,7 @@ from ytaudio.clips import SAMPLING_RATE
 
 LOWEST_CUT_HZ = 1_500  # a low-pass leaves at least what lies below: speech is still understood
 REVERBERATION_S = (0.2, 1.7)  # how long a made-up room takes to fall by 60 dB, from a small one to a hall
-REVERBERATION_DB = (-25.0, 0.0)  # its power, relative to the sound's own
+REVERBERATION_DB = (-20.0, 6.0)  # its power, relative to the direct sound: from close to the source to far away
 NOISE_DB = (-60.0, -15.0)  # power of made-up noise, relative to the sound's own
 
 

@@ -77,7 +77,10 @@ def _folds(
 
 
 def _stratified(truth: np.ndarray, group: np.ndarray, count: int, seed: int) -> list[np.ndarray]:
-    """The parts of StratifiedGroupKFold, none of them empty."""
+    """The parts of StratifiedGroupKFold, none of them empty; where no class reaches every part, groups dealt out."""
+    if count > np.bincount(truth).max():
+        dealt = np.array_split(np.random.default_rng(seed).permutation(np.unique(group)), count)
+        return [np.flatnonzero(np.isin(group, some)) for some in dealt]
     with (
         warnings.catch_warnings()
     ):  # that a class has fewer videos than there are folds, which is said in the docstring

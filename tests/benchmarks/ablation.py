@@ -1,13 +1,13 @@
 """What each choice of recipes/spectrogram_cnn.yaml brings on real recordings, with intervals, beside the floors.
 
 `python tests/benchmarks/ablation.py RECORDINGS OUT` takes about an hour and a half on two quiet cores. RECORDINGS is a
-folder with manifest.csv (path, label, source, package) as tests/test_real_audio.py reads. Each recording gives one clip,
-its central 5 s, and its channel is the package it comes from. First the whole recipe with one source left out at a time
-(`--main`), then every variant on fewer folds of sources, each against the whole recipe on the same folds. Every fold is
-kept: a run that was ended goes on. `--only NAME ...` runs some variants, `--jobs` several at a time, a core each.
+folder with manifest.csv (path, label, package) as tests/test_real_audio.py reads. Each recording gives one clip, its
+central 5 s, and its channel is the package it comes from. First the whole recipe with one source left out at a time,
+then every variant on fewer folds of sources, each against the whole recipe on the same folds. Every fold is kept: a run
+that was ended goes on. `--only NAME ...` runs some variants, `--jobs` several at a time, a core each.
 
-Pooling, layer weights, a head's learning rate and head-first training are for pretrained backbones: with random weights,
-which is all that could be had here, they say nothing about accuracy, so they are not in this table.
+Pooling, layer weights, a head's learning rate and head-first training are for pretrained backbones: with random
+weights, which is all that could be had here, they say nothing about accuracy, so they are not in this table.
 """
 
 import argparse
@@ -147,7 +147,7 @@ def main_table(cross: CrossValidation) -> list[str]:
 def ablation_table(whole: CrossValidation, variants: dict[str, CrossValidation]) -> list[str]:
     """Each variant, and its paired difference to the whole recipe."""
     lines = [
-        "| variant | balanced accuracy | minus the recipe, over recordings | minus the recipe, over sources | s a training |",
+        "| variant | balanced accuracy | minus the recipe, over recordings | the same over sources | s a training |",
         "|---|---|---|---|---|",
     ]
     for name, cross in variants.items():
