@@ -21,13 +21,13 @@ from transformers import TrainingArguments
 
 from ytaudio.arguments import parse_mapping, parse_settings
 from ytaudio.choices import AccuracyArguments
-from ytaudio.manual import help_text, refuse, wants_help
-from ytaudio.processes import mendable_together, part, share_weights
+from ytaudio.manual import help_text, wants_help
+from ytaudio.memory import enough_memory
+from ytaudio.processes import join_on_cpu, mendable_together, part, share_weights
 
 HERE = Path(__file__).resolve().parent
 NOT_TRAINING = {"output_dir", "overwrite", "resume_from_checkpoint", "push_to_hub", "hub_model_id", "public", "dry_run"}
 NOT_TRAINING |= {"price_per_hour", "report_to", "run_name", "preload"}
-MODEL_HELP = "Any audio classification checkpoint, or a model type to begin anew: spectrogram_cnn."
 
 
 @dataclass
@@ -36,7 +36,7 @@ class RunArguments:
 
     dataset_name: str = field(metadata={"help": "Dataset: USER/NAME on the Hub, or a folder."})
     dataset_revision: str | None = field(default=None, metadata={"help": "Branch, tag or commit of the dataset."})
-    model_name_or_path: str = field(default="facebook/wav2vec2-base", metadata={"help": MODEL_HELP})
+    model_name_or_path: str = field(default="facebook/wav2vec2-base", metadata={"help": "Checkpoint or model type."})
     model_revision: str | None = field(default=None, metadata={"help": "Branch, tag or commit of the model."})
     model_config: str = field(default="{}", metadata={"help": "Settings of the model's config, as JSON."})
     trust_remote_code: bool = field(default=False, metadata={"help": "Run the code that the model's repo brings."})
@@ -86,13 +86,10 @@ class Settings:
 def read_settings(argv: Sequence[str]) -> Settings:
     """All settings, checked before anything is loaded; else a SettingsError."""
     from ytaudio.checks import check_settings
-    from ytaudio.processes import check_joined, join_on_cpu
 
     join_on_cpu()
     (run, choices, args), given = parse_settings(KINDS, argv, beside=HERE)
-    check_joined(args.world_size)
-    refuse(list(given))
-    check_settings(run, args)
+    check_settings(run, args, given)
     settings = {name: value for name, value in given.items() if name not in NOT_TRAINING}
     return Settings(run, choices, args, json.loads(json.dumps(settings, default=str)))
 
@@ -155,13 +152,12 @@ def fit(settings: Settings, supply: Any, model: Any, extractor: Any, crop_second
 def train(settings: Settings, supply: Any, loaded: tuple[Any, Any, float], command: str) -> None:
     """Fit the model, and leave model, extractor and TrainingRun in output_dir."""
     from ytaudio.energy import Meter
-    from ytaudio.memory import enough_memory
     from ytaudio.plans import price_of
     from ytaudio.supplies import in_memory
     from ytaudio.training import TrainingRun, hardware, revision_of, versions
 
     (model, _, crop_seconds), run, began, meter = loaded, settings.run, time.monotonic(), Meter()
-    with enough_memory(settings.args, crop_seconds), meter:
+    with meter:
         history = fit(settings, in_memory(supply) if run.preload else supply, *loaded)
     if settings.args.process_index > 0:
         return
@@ -192,19 +188,16 @@ def score_and_publish(settings: Settings, split: str, revision: str, repo_id: st
     """Write scores.json beside the model, print the result, and push the folder to repo_id if there is one."""
     from ytaudio.evaluation import score_model
     from ytaudio.hub import push_model
-    from ytaudio.memory import enough_memory
-    from ytaudio.training import trained_crop_seconds
 
     run, args, folder = settings.run, settings.args, settings.args.output_dir
-    with enough_memory(args, trained_crop_seconds(folder)):
-        scores = score_model(
-            folder,
-            run.dataset_name,
-            revision=revision or None,
-            split=split,
-            batch_size=args.per_device_eval_batch_size,
-            trust_remote_code=run.trust_remote_code,
-        )
+    scores = score_model(
+        folder,
+        run.dataset_name,
+        revision=revision or None,
+        split=split,
+        batch_size=args.per_device_eval_batch_size,
+        trust_remote_code=run.trust_remote_code,
+    )
     scores.save(folder)
     print(f"{split}: accuracy {scores.accuracy:.3f}, macro-F1 {scores.macro_f1:.3f} over videos; {folder}")
     if split == "validation":
@@ -213,19 +206,14 @@ def score_and_publish(settings: Settings, split: str, revision: str, repo_id: st
         print(f"published {push_model(folder, repo_id, private=not run.public)}")
 
 
-@mendable_together()
-def main(argv: Sequence[str] | None = None) -> None:
-    """All chapters in order; the user's mistakes are one sentence and exit code 2."""
-    argv = sys.argv[1:] if argv is None else list(argv)
-    if wants_help(argv):
-        print(help_text(KINDS, argv))
-        return
-    settings = read_settings(argv)
-    run, args, given = settings.run, settings.args, settings.given
+# All chapters in order.
+def run_all(settings: Settings, command: str) -> None:
+    """What is done already is not done again; processes but the first take part in training alone."""
     from ytaudio.plans import look_ahead
     from ytaudio.supplies import open_supply
     from ytaudio.training import already_done, begin
 
+    run, args, given = settings.run, settings.args, settings.given
     repo_id = args.hub_model_id if args.push_to_hub else None
     supply = open_supply(run.dataset_name, run.dataset_revision, streaming=run.streaming, seed=args.seed)
     if run.dry_run or run.overwrite or not already_done(args.output_dir, given, supply.revision):
@@ -237,12 +225,24 @@ def main(argv: Sequence[str] | None = None) -> None:
             look_ahead(run, settings.choices, args, supply, *loaded)
         if run.dry_run:
             return
-        train(settings, supply, loaded, "accelerate launch recipes/finetune.py " + shlex.join(argv))
+        train(settings, supply, loaded, command)
     elif args.process_index == 0:
         print(f"{args.output_dir} holds this training already; --overwrite begins anew")
     part()
     if args.process_index == 0:
         score_and_publish(settings, supply.scored, supply.revision, repo_id)
+
+
+@mendable_together()
+def main(argv: Sequence[str] | None = None) -> None:
+    """The user's mistakes are one sentence and exit code 2."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    if wants_help(argv):
+        print(help_text(KINDS, argv))
+        return
+    settings = read_settings(argv)
+    with enough_memory(settings.args, settings.run.crop_seconds):
+        run_all(settings, "accelerate launch recipes/finetune.py " + shlex.join(argv))
 
 
 if __name__ == "__main__":

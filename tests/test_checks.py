@@ -12,7 +12,7 @@ def told(**changes) -> tuple[SimpleNamespace, SimpleNamespace]:
     run = {"crop_seconds": None, "streaming": False, "preload": False, "probe": False, "freeze": "none"}
     run |= {"price_per_hour": "", "dry_run": True}
     args = {"output_dir": "run", "hub_token": None, "resume_from_checkpoint": "auto", "push_to_hub": False}
-    args |= {"hub_model_id": None, "report_to": [], "process_index": 0, "dataloader_pin_memory": True}
+    args |= {"hub_model_id": None, "report_to": [], "process_index": 0, "world_size": 1, "dataloader_pin_memory": True}
     assert changes.keys() <= run.keys() | args.keys()
     return tuple(SimpleNamespace(**{key: changes.get(key, value) for key, value in one.items()}) for one in (run, args))
 

@@ -8,6 +8,7 @@ import pytest
 from transformers import TrainingArguments
 
 from ytaudio.arguments import SettingsError
+from ytaudio.choices import AccuracyArguments
 from ytaudio.manual import GROUPS, REFUSED, help_text, refuse, wants_help
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "finetune.py"
@@ -26,7 +27,7 @@ def told() -> str:
 
 def test_help_is_groups_of_settings_a_line_or_two_each_with_defaults(told):
     names = re.findall(r"^  --(\w+)", told, re.MULTILINE)
-    assert names == [name for group in GROUPS.values() for name in group] and len(names) < 60
+    assert names == [name for group in GROUPS.values() for name in group] and len(names) <= 62
     assert all(f"\n{title}\n" in told for title in GROUPS)
     assert max(map(len, told.splitlines())) <= 100
     for line in (
@@ -49,6 +50,7 @@ def test_every_setting_is_told_or_refused_or_among_the_others():
     assert taken - told == (REFUSED.keys() & taken) | {"hub_token"}
     assert REFUSED.keys() <= taken, "each of them is a setting"
     assert not told & REFUSED.keys()
+    assert {field.name for field in dataclasses.fields(AccuracyArguments)} <= {n for g in GROUPS.values() for n in g}
 
 
 def TrainingArguments_with_defaults() -> type:

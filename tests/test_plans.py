@@ -42,13 +42,15 @@ def planned(supply, folder, run=None, how="none", choices=None, **changes) -> Pl
     return plan_of(run or run_of(), args, choices, supply, model, ClipCollator(extractor, 1.0), checkpoint=None)
 
 
-@pytest.mark.parametrize("batch, accumulation, changes", [(4, 1, {}), (4, 3, {}), (5, 2, {}), (4, 2, {"max_steps": 3})])
-def test_steps_are_those_the_trainer_takes(supply, tmp_path, batch, accumulation, changes):
+@pytest.mark.parametrize("oversample", [False, True])
+@pytest.mark.parametrize("batch, accumulation, changes", [(4, 3, {}), (5, 2, {}), (4, 2, {"max_steps": 3})])
+def test_steps_are_those_the_trainer_takes(supply, tmp_path, batch, accumulation, changes, oversample):
+    choices = AccuracyArguments(oversample=oversample)
     sizes = {"per_device_train_batch_size": batch, "gradient_accumulation_steps": accumulation}
-    plan = planned(supply, tmp_path, num_train_epochs=2, **sizes, **changes)
+    plan = planned(supply, tmp_path, choices=choices, num_train_epochs=2, **sizes, **changes)
     model, extractor = load_classifier("spectrogram_cnn", LABELS, config=CNN)
     args = arguments(tmp_path, num_train_epochs=2, **sizes, **changes)
-    trainer = clip_trainer(model, extractor, args, AccuracyArguments(), supply.train, None, crop_seconds=1.0)
+    trainer = clip_trainer(model, extractor, args, choices, supply.train, None, crop_seconds=1.0)
     trainer.train()
     assert plan.steps == trainer.state.global_step == trainer.state.max_steps
     assert plan.crops_a_step == batch * accumulation

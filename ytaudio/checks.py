@@ -1,5 +1,6 @@
 """What a recipe refuses before anything is loaded, which is better than after hours of training."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -9,17 +10,23 @@ from ytaudio.arguments import SettingsError
 from ytaudio.checkpoints import longest_crop_seconds, natural_crop_seconds
 from ytaudio.epochs import check_trackers
 from ytaudio.hub_errors import hub_errors
+from ytaudio.manual import refuse
 from ytaudio.plans import price_of
+from ytaudio.processes import check_joined
 from ytaudio.training import progress_bars, resume_point
 
 
-def check_settings(run: Any, args: Any) -> None:
+def check_settings(run: Any, args: Any, given: Iterable[str] = ()) -> None:
     """Refuse RunArguments and TrainingArguments that cannot be done; bars of libraries show on a terminal alone.
+
+    `given` names the settings that were set.
 
     Raises:
         UserError: a setting that is missing or out of range, a checkpoint that is not there, a package that is not
             installed, a token that the Hub does not take.
     """
+    check_joined(args.world_size)
+    refuse(given)
     if not args.output_dir:
         raise SettingsError("Where shall the model go? Give --output_dir FOLDER.")
     if args.hub_token:

@@ -67,7 +67,7 @@ def clip_trainer(
         if choices.class_weights == "balanced":
             raise UserError("oversample and class_weights balanced both make classes count alike: give one of them.")
         if not hasattr(train, "__getitem__") or hasattr(train, "order"):
-            raise UserError("A stream gives each clip once: leave --oversample out with --streaming.")
+            raise UserError("A stream gives each clip once: give --oversample no with --streaming.")
     judged, metrics = validation, None
     if validation is not None:
         metrics = VideoMetrics(validation_videos or videos_of(validation))

@@ -2,7 +2,7 @@
 
 import dataclasses
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ytaudio.arguments import SettingsError
@@ -14,14 +14,14 @@ GROUPS: dict[str, dict[str, str]] = {
     "what to train on what": {
         "dataset_name": "",
         "dataset_revision": "",
-        "model_name_or_path": "",
+        "model_name_or_path": "Any audio classification checkpoint, or a model type to begin anew: spectrogram_cnn.",
         "model_revision": "",
         "model_config": "",
         "trust_remote_code": "",
         "attn_implementation": "",
         "freeze": "",
         "probe": "",
-        "crop_seconds": "",
+        "crop_seconds": "Length of the crops, at least 1; what suits the model where it is left out.",
         "output_dir": "",
         "resume_from_checkpoint": "",
         "overwrite": "",
@@ -52,7 +52,6 @@ GROUPS: dict[str, dict[str, str]] = {
         "lr_scheduler_type": "linear, cosine, constant, constant_with_warmup, ...",
         "warmup_steps": "Steps, or below 1 a share of all steps, in which the learning rate rises.",
         "weight_decay": "Of weights, not of biases and norms.",
-        "max_grad_norm": "Gradients are scaled down to this norm.",
         "optim": "adamw_torch_fused, adafactor (least memory), sgd, ...",
         "per_device_train_batch_size": "Crops at once in each process.",
         "gradient_accumulation_steps": "Batches of each process in one step.",
@@ -127,7 +126,7 @@ that are seldom needed.
 """
 
 
-def refuse(given: Sequence[str]) -> None:
+def refuse(given: Iterable[str]) -> None:
     """Refuse settings of TrainingArguments that would do nothing here, or harm.
 
     Raises:

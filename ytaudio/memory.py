@@ -104,7 +104,8 @@ def estimate(
         two_kept, two_largest = kept_bytes(model, two, autocast)
         took_s = time.perf_counter() - began
     crop = max(two_kept - one_kept, 0)
-    backward = 2 * (two_largest - one_largest) * batch_size  # a gradient of the largest piece, and of what it came from
+    # the largest piece's gradient, that of what it came from, and a copy in the layout of the fastest kernel
+    backward = 3 * (two_largest - one_largest) * batch_size
     trainable = _bytes(parameter for parameter in model.parameters() if parameter.requires_grad)
     weights = _bytes((*model.parameters(), *model.buffers()))
     return MemoryEstimate(
@@ -154,14 +155,16 @@ def is_memory_error(error: BaseException) -> bool:
     return isinstance(error, RuntimeError | OSError) and any(sign in said for sign in (*_CPU_SIGNS, *_ONEDNN_SIGNS))
 
 
-def what_to_lower(args: Any, crop_seconds: float) -> str:
+def what_to_lower(args: Any, crop_seconds: float | None) -> str:
     """The settings that make a training smaller, with this run's numbers, as the end of a sentence."""
     batch, steps = args.per_device_train_batch_size, args.gradient_accumulation_steps
     ways = []
     if batch > 1:
         less = batch // 2
         ways.append(f"--per_device_train_batch_size {less} --gradient_accumulation_steps {-(-steps * batch // less)}")
-    if crop_seconds > 1:
+    if crop_seconds is None:
+        ways.append("a shorter --crop_seconds")
+    elif crop_seconds > 1:
         ways.append(f"--crop_seconds {max(crop_seconds / 2, 1):g}")
     if not (args.bf16 or args.fp16):
         ways.append("--bf16")
@@ -171,8 +174,8 @@ def what_to_lower(args: Any, crop_seconds: float) -> str:
 
 
 @contextmanager
-def enough_memory(args: Any, crop_seconds: float) -> Iterator[None]:
-    """Too little memory in a training or an evaluation, said as one sentence.
+def enough_memory(args: Any, crop_seconds: float | None) -> Iterator[None]:
+    """Too little memory in a training or an evaluation, said as one sentence; None is a length that nobody set.
 
     Raises:
         MemoryShort: instead of the library's error.
@@ -182,13 +185,13 @@ def enough_memory(args: Any, crop_seconds: float) -> Iterator[None]:
     except (RuntimeError, MemoryError, OSError) as error:
         if not is_memory_error(error):
             raise
-        batch, crops = args.per_device_train_batch_size, f"{crop_seconds:g} s"
+        crops = "crops" if crop_seconds is None else f"crops of {crop_seconds:g} s"
     else:
         return
     raise MemoryShort(  # outside the handler, which would keep the training's tensors alive in its traceback
-        f"There is too little memory for {batch} crops of {crops} at once in training and "
-        f"{args.per_device_eval_batch_size} in evaluation: {what_to_lower(args, crop_seconds)}; checkpoints are kept, "
-        "and the same command with --overwrite begins anew with other settings."
+        f"There is too little memory for {args.per_device_train_batch_size} {crops} at once in training and "
+        f"{args.per_device_eval_batch_size} in evaluation: {what_to_lower(args, crop_seconds)}; "
+        "checkpoints are kept and go on with the same settings, --overwrite begins anew with others."
     )
 
 

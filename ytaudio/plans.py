@@ -15,11 +15,11 @@ from ytaudio.clips import SAMPLING_RATE
 from ytaudio.errors import UserError
 from ytaudio.fitting import videos_of
 from ytaudio.freezing import head_parameter_names
-from ytaudio.memory import MemoryEstimate, available, enough_memory, estimate, warning
+from ytaudio.memory import MemoryEstimate, available, estimate, warning
 from ytaudio.probing import EPOCHS, LEARNING_RATE
 from ytaudio.supplies import Supply
 from ytaudio.training import resume_point
-from ytaudio.training_data import ClipCollator
+from ytaudio.training_data import ClipCollator, Oversampled
 
 _LISTED = 12  # labels whose videos are counted one by one
 
@@ -105,7 +105,8 @@ def plan_of(
 
     Runs the model forwards and backwards over two crops, on the device of `args`, for memory and time.
     """
-    clips, per_step = len(supply.train), (args.per_device_train_batch_size, args.gradient_accumulation_steps)
+    learnt = Oversampled(supply.train, supply.train["label"]) if choices.oversample else supply.train
+    clips, per_step = len(learnt), (args.per_device_train_batch_size, args.gradient_accumulation_steps)
     each = steps_per_epoch(clips, *per_step, args.world_size, args.dataloader_drop_last)
     backbone, head = parameters_by_part(model)
     steps = args.max_steps if args.max_steps > 0 else math.ceil(args.num_train_epochs * each)
@@ -236,19 +237,15 @@ def look_ahead(run: Any, choices: Any, args: Any, supply: Supply, model: Any, ex
     """Print the plan of a dry run; of another only a warning if its memory may not be there.
 
     The warning is for a CPU, whose kernel ends a process that takes too much without a word.
-
-    Raises:
-        MemoryShort: there is not even room for two crops.
     """
     collator, console = (
         ClipCollator(extractor, crop_s),
         Console(highlight=False, width=None if sys.stdout.isatty() else 120),
     )
-    with enough_memory(args, crop_s):
-        if run.dry_run:
-            checkpoint = None if run.overwrite else resume_point(args.resume_from_checkpoint, args.output_dir)
-            console.print(plan_text(plan_of(run, args, choices, supply, model, collator, checkpoint=checkpoint)))
-        elif args.device.type == "cpu" and not run.probe:
-            said = warning(memory_of(args, choices, supply, model, collator), args, crop_s)
-            if said:
-                console.print(said, markup=False)
+    if run.dry_run:
+        checkpoint = None if run.overwrite else resume_point(args.resume_from_checkpoint, args.output_dir)
+        console.print(plan_text(plan_of(run, args, choices, supply, model, collator, checkpoint=checkpoint)))
+    elif args.device.type == "cpu" and not run.probe:
+        said = warning(memory_of(args, choices, supply, model, collator), args, crop_s)
+        if said:
+            console.print(said, markup=False)

@@ -179,7 +179,7 @@ def test_a_dry_run_shows_the_plan_and_leaves_nothing(finetune, published, tmp_pa
 
 def test_a_stream_and_a_preloaded_dataset_are_trained_on(finetune, local, tmp_path, capsys):
     argv = ["spectrogram_cnn.yaml", "--dataset_name", local, *TINY, "--num_train_epochs", "2"]
-    argv += ["--per_device_train_batch_size", "4"]
+    argv += ["--per_device_train_batch_size", "4", "--oversample", "no"]
     for how in ("plain", "preload", "streaming"):
         finetune.main([*argv, "--output_dir", str(tmp_path / how), *([] if how == "plain" else [f"--{how}"])])
         assert Scores.load(tmp_path / how).videos == 3
@@ -202,7 +202,18 @@ def test_a_probe_fits_the_head_alone_and_is_recorded_and_scored(finetune, local,
 
 def test_what_may_bring_accuracy_is_wired(finetune, local, tmp_path):
     argv = ["spectrogram_cnn.yaml", "--dataset_name", local, *TINY, "--output_dir", str(tmp_path), "--max_steps", "2"]
-    argv += ["--head_first", "--class_weights", "balanced", "--mixup_alpha", "0.4", "--gain_db", "6", "--ema_decay"]
+    argv += [
+        "--head_first",
+        "--oversample",
+        "no",
+        "--class_weights",
+        "balanced",
+        "--mixup_alpha",
+        "0.4",
+        "--gain_db",
+        "6",
+        "--ema_decay",
+    ]
     argv += ["0.9", "--time_shift_s", "0.1", "--validation_crops", "2", "--head_learning_rate", "1e-2"]
     finetune.main([*argv, "--label_smoothing_factor", "0.1", "--price_per_hour", "3 EUR"])
     run = TrainingRun.load(tmp_path)
@@ -213,7 +224,7 @@ def test_what_may_bring_accuracy_is_wired(finetune, local, tmp_path):
 def test_a_class_may_be_absent_and_a_split_may_be_one_video(finetune, tmp_path, capsys):
     data = dataset_folder(tmp_path / "data", {"train": 2, "validation": 1, "test": 1}) / "dataset"
     argv = ["spectrogram_cnn.yaml", "--dataset_name", str(data), *TINY, "--output_dir", str(tmp_path / "run")]
-    finetune.main([*argv, "--num_train_epochs", "1", "--class_weights", "balanced"])
+    finetune.main([*argv, "--num_train_epochs", "1"])
     assert Scores.load(tmp_path / "run").videos == 1 and "test: accuracy" in capsys.readouterr().out
     assert TrainingRun.load(tmp_path / "run").labels == LABELS
 
