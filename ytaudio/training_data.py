@@ -163,7 +163,9 @@ class ClipCollator:
         """Rows with audio {"bytes", "path"} and label to {input name: (batch, ...), labels: (batch,)}."""
         waveforms, gains = zip(*(self.crop(row) for row in rows), strict=True)
         inputs = self.features(waveforms)
-        if inputs.dim() == 2:  # a waveform, which the extractor may have normalised: the level is changed after it
+        # of a waveform, which the extractor may have normalised, the level is changed after it; where none is, torch's
+        # threads are left alone: beside a model that computes, waiting for them takes longer than decoding
+        if inputs.dim() == 2 and set(gains) != {1.0}:
             inputs *= torch.tensor(gains, dtype=torch.float32)[:, None]
         return {self.name: inputs, "labels": torch.tensor([row["label"] for row in rows])}
 
