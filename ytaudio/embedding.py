@@ -60,7 +60,7 @@ class Cut:
         if getattr(model.config, "pooling", "") == "attention":
             raise ModelError(
                 "Attention pooling learns from every frame, so there is no embedding to keep: take pooling mean or "
-                "statistics, or train the head with freeze set to backbone."
+                "statistics with --probe or --head_first, or train the head with --freeze backbone."
             )
         if not self.own and self.backbone is None:
             raise ModelError(f"{model.config.model_type} has no backbone to embed with: train it without probing.")
@@ -122,7 +122,7 @@ class Cut:
         if (again - logits).abs().max() > _CLOSE * max(1.0, float(logits.abs().max())):
             raise ModelError(
                 f"The head of this {self.model.config.model_type} needs more than the mean over the frames: train it "
-                "with freeze set to backbone instead of probing."
+                "with --freeze backbone instead of --probe or --head_first."
             )
 
 
