@@ -81,9 +81,11 @@ def test_channels_move_together_and_a_model_that_knows_them_tells_the_others():
 
     # 24 videos more are right: nothing to argue with if they are 24 channels, and 4 channels of 6 could be chance
     good, poor = model(54, "m/good"), model(30, "m/poor")
-    assert rank([good, poor]).pairs[0].told
-    found = rank([by_tens(good), poor])
+    alone = rank([good, poor]).pairs[0]
+    assert alone.told and alone.accuracy_interval[0] > 0.25
+    found = rank([by_tens(poor), good])
     assert not found.pairs[0].told and found.pairs[0].p == 2 * 0.5**3
+    assert found.pairs[0].accuracy_interval[0] < 0.1 and rank([by_tens(good), poor]).pairs == found.pairs
     assert "60 videos of 6 channels" in found.sentences[0] and "exact test by channel" in found.sentences[0]
 
 
