@@ -116,8 +116,8 @@ def read_settings(argv: Sequence[str]) -> Settings:
     refuse(list(given))
     if not args.output_dir:
         raise SettingsError("Where shall the folds go? Give --output_dir FOLDER.")
-    if args.hub_token:
-        raise SettingsError("A token in the settings would be kept with them: set HF_TOKEN instead of hub_token.")
+    if args.push_to_hub or args.hub_token:
+        raise SettingsError("Folds leave figures and no model: publish with finetune.py, and set HF_TOKEN to read.")
     if not run.folds.isdigit() and run.folds != "groups":
         raise SettingsError(f"folds is {run.folds}: give a number, or groups.")
     if run.validation not in (CHANNELS, NONE):
@@ -202,7 +202,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """All chapters in order; the user's mistakes are one sentence and exit code 2."""
     argv = sys.argv[1:] if argv is None else list(argv)
     if wants_help(argv):
-        print(help_text(KINDS, argv, __doc__ or ""))
+        print(help_text(KINDS, argv, __doc__ or "", ("folds", "seeds", "validation", "crops", "name")))
         return
     settings = read_settings(argv)
     run, folder = settings.run, Path(settings.args.output_dir)

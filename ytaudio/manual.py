@@ -163,14 +163,17 @@ def wants_help(argv: Sequence[str]) -> bool:
     return bool({"-h", "--help", "--help_all", "--help-all"} & set(argv))
 
 
-def help_text(kinds: Sequence[type], argv: Sequence[str] = (), examples: str = EXAMPLES) -> str:
+def help_text(
+    kinds: Sequence[type], argv: Sequence[str] = (), examples: str = EXAMPLES, own: Sequence[str] = ()
+) -> str:
     """What --help prints of the dataclasses' settings; for `--help all` (--help_all), those too that no group has.
 
-    Settings that a recipe does not take are left out of the groups; `examples` comes first.
+    Settings that a recipe does not take are left out of the groups. Another recipe than finetune.py names its own
+    `examples`, which come first, and its `own` settings, which come next; it publishes nothing.
     """
     every = bool({"all", "--help_all", "--help-all"} & set(argv))
     fields = {field.name: field for kind in kinds for field in dataclasses.fields(kind) if field.init}
-    groups = dict(GROUPS)
+    groups = {"this recipe": dict.fromkeys(own, ""), **GROUPS, **({"publishing": {}} if own else {})}
     if every:
         told = {name for group in GROUPS.values() for name in group} | REFUSED.keys() | {"hub_token"}
         groups["other settings of transformers.TrainingArguments"] = {
@@ -181,5 +184,6 @@ def help_text(kinds: Sequence[type], argv: Sequence[str] = (), examples: str = E
     parts = [examples]
     for title, group in groups.items():
         entries = [_entry(fields[name], words) for name, words in group.items() if name in fields]
-        parts.append("\n".join([title, *entries]) + "\n")
+        if entries:
+            parts.append("\n".join([title, *entries]) + "\n")
     return "\n".join(parts)
