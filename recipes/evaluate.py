@@ -35,6 +35,8 @@ class EvaluateArguments:
     batch_size: int = field(default=16, metadata={"help": "Crops at once."})
     trust_remote_code: bool = field(default=False, metadata={"help": "Run the code that the model's repo brings."})
     floors: bool = field(default=True, metadata={"help": "Score the two floors too; they learn from train."})
+    streaming: bool = field(default=False, metadata={"help": "Read clips as they are scored; keep none on disk."})
+    bf16: bool = field(default=False, metadata={"help": "Compute in bfloat16, where it is faster."})
     output_dir: str | None = field(default=None, metadata={"help": "Where scores.json goes; the model's own folder."})
     push_to_hub: bool = field(default=False, metadata={"help": "Add the result to the model's repository."})
 
@@ -70,6 +72,8 @@ def score(args: EvaluateArguments) -> Scores:
         batch_size=args.batch_size,
         trust_remote_code=args.trust_remote_code,
         floors=args.floors,
+        streaming=args.streaming,
+        bf16=args.bf16,
     )
 
 
