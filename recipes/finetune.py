@@ -25,7 +25,6 @@ from ytaudio.manual import help_text, wants_help
 from ytaudio.memory import enough_memory
 from ytaudio.processes import join_on_cpu, mendable_together, part, share_weights
 
-HERE = Path(__file__).resolve().parent
 NOT_TRAINING = {"output_dir", "overwrite", "resume_from_checkpoint", "push_to_hub", "hub_model_id", "public", "dry_run"}
 NOT_TRAINING |= {"price_per_hour", "report_to", "run_name", "preload"}
 
@@ -88,7 +87,7 @@ def read_settings(argv: Sequence[str]) -> Settings:
     from ytaudio.checks import check_settings
 
     join_on_cpu()
-    (run, choices, args), given = parse_settings(KINDS, argv, beside=HERE)
+    (run, choices, args), given = parse_settings(KINDS, argv, beside=Path(__file__).parent)
     check_settings(run, args, given)
     settings = {name: value for name, value in given.items() if name not in NOT_TRAINING}
     return Settings(run, choices, args, json.loads(json.dumps(settings, default=str)))
@@ -125,7 +124,7 @@ def fit(settings: Settings, supply: Any, model: Any, extractor: Any, crop_second
     """Train to the end, from the last checkpoint if there is one, and save the model: the history of the training."""
     from transformers import EarlyStoppingCallback, PrinterCallback, ProgressCallback
 
-    from ytaudio.epochs import EpochLines
+    from ytaudio.epochs import EpochLines, told
     from ytaudio.fitting import clip_trainer
     from ytaudio.probing import fit_head
     from ytaudio.training import resume_point
@@ -133,14 +132,14 @@ def fit(settings: Settings, supply: Any, model: Any, extractor: Any, crop_second
     run, choices, args, data = settings.run, settings.choices, settings.args, (supply.train, supply.validation)
     checkpoint = resume_point(args.resume_from_checkpoint, args.output_dir)
     if run.probe or (choices.head_first and not checkpoint):
-        probe = fit_head(model, extractor, *data, args, choices, crop_seconds) if args.process_index == 0 else None
+        probe = None if args.process_index else told(fit_head(model, extractor, *data, args, choices, crop_seconds))
         share_weights(model, args.device)
     if run.probe:
         for one in (model, extractor) if probe else ():
             one.save_pretrained(args.output_dir)
         return probe.history if probe else ()
-    told = [EpochLines(), *([EarlyStoppingCallback(run.early_stopping_patience)] * args.load_best_model_at_end)]
-    trainer = clip_trainer(model, extractor, args, choices, *data, crop_seconds=crop_seconds, callbacks=told)
+    watching = [EpochLines(), *([EarlyStoppingCallback(run.early_stopping_patience)] * args.load_best_model_at_end)]
+    trainer = clip_trainer(model, extractor, args, choices, *data, crop_seconds=crop_seconds, callbacks=watching)
     for callback in (PrinterCallback, ProgressCallback):  # EpochLines tells it in their place
         trainer.remove_callback(callback)
     trainer.train(resume_from_checkpoint=checkpoint)
@@ -197,6 +196,7 @@ def score_and_publish(settings: Settings, split: str, revision: str, repo_id: st
         split=split,
         batch_size=args.per_device_eval_batch_size,
         trust_remote_code=run.trust_remote_code,
+        streaming=run.streaming,
     )
     scores.save(folder)
     print(f"{split}: accuracy {scores.accuracy:.3f}, macro-F1 {scores.macro_f1:.3f} over videos; {folder}")

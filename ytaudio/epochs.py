@@ -110,3 +110,13 @@ class EpochLines(TrainerCallback):
 def _metric(args: Any) -> str:
     name = args.metric_for_best_model or "loss"
     return name if name.startswith("eval_") else f"eval_{name}"
+
+
+def told(probe: Any) -> Any:
+    """The Probe that a recipe fitted, after saying in one line what came of it."""
+    score = "" if probe.best_macro_f1 is None else f" · validation macro-F1 {probe.best_macro_f1:.3f}"
+    embedded = f"{probe.embedded} of {probe.crops} crops embedded in {probe.embedding_seconds:.1f} s"
+    epoch = f"head of epoch {probe.best_epoch}/{len(probe.history)}"
+    line = f"{epoch}{score} · {embedded}, {probe.epoch_seconds:.3f} s an epoch"
+    Console(highlight=False, soft_wrap=True).print(line, markup=False)
+    return probe
