@@ -57,3 +57,16 @@ def test_checkpoints_of_another_training_are_refused_by_name(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="Cannot write to"):
         begin(tmp_path / "file", settings, "commit two", resume=None, overwrite=False)
+
+
+def test_a_training_may_go_on_in_smaller_pieces_where_memory_was_too_little(tmp_path):
+    def go_on(**settings):
+        begin(tmp_path, settings, "a commit", resume="auto", overwrite=False)
+
+    go_on(per_device_train_batch_size=16)
+    (tmp_path / "checkpoint-4").mkdir()
+    (tmp_path / "checkpoint-4" / "trainer_state.json").write_text("{}")
+    go_on(per_device_train_batch_size=4, gradient_accumulation_steps=4)
+    go_on(gradient_accumulation_steps=2)  # of the default of 8
+    with pytest.raises(SettingsError, match="gradient_accumulation_steps was 2 and is now 1"):
+        go_on(gradient_accumulation_steps=1)

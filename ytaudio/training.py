@@ -62,6 +62,7 @@ __all__ = [
 ]
 
 BEGUN_FILE = "begun.json"
+_PIECES = ("per_device_train_batch_size", "gradient_accumulation_steps")
 PACKAGES = ("ytaudio", "transformers", "torch", "datasets", "accelerate", "huggingface_hub", "librosa")
 
 
@@ -91,6 +92,8 @@ def begin(
     elif resume == "auto" and last_checkpoint(folder) and (folder / BEGUN_FILE).is_file():
         before = json.loads((folder / BEGUN_FILE).read_text())
         names = {*before, *now} - {"num_train_epochs", "max_steps"}  # a training may go on for longer
+        if _crops_a_step(before) == _crops_a_step(now):  # and in smaller pieces, where memory was too little
+            names -= set(_PIECES)
         changed = [name for name in sorted(names) if before.get(name) != now.get(name)]
         if changed:
             changes = ", ".join(f"{name} was {before.get(name)} and is now {now.get(name)}" for name in changed)
@@ -103,6 +106,11 @@ def begin(
         for name in (RUN_FILE, "scores.json"):  # of an earlier training: they must not vouch for this one
             (folder / name).unlink(missing_ok=True)
         (folder / BEGUN_FILE).write_text(json.dumps(now, indent=1, sort_keys=True) + "\n")
+
+
+def _crops_a_step(settings: dict[str, Any]) -> int:
+    """How many crops of each process make a step; the defaults are TrainingArguments' own."""
+    return settings.get(_PIECES[0], 8) * settings.get(_PIECES[1], 1)
 
 
 def progress_bars() -> bool:
