@@ -37,9 +37,10 @@ CLIP_S = 5.0
 CONFIG = {"width": 16, "depth": 4, "dropout": 0.2, "top_db": 50, "normalize_level": True, "mixstyle": 0.5}
 SMALL = {  # beside the recipe's own: what makes a training take half a minute of one core
     "crop_seconds": 1.5,  # every recording has that much: repetition would tell how long it is
-    "max_steps": 100,
+    "max_steps": 150,
     "per_device_train_batch_size": 32,
     "learning_rate": 3e-3,
+    "max_grad_norm": 10,
     "bf16": True,
     "use_cpu": True,
     "validation": "none",
