@@ -6,6 +6,7 @@ from transformers import TrainingArguments
 from ytaudio.choices import AccuracyArguments
 from ytaudio.errors import UserError
 from ytaudio.fitting import clip_trainer, videos_of
+from ytaudio.streaming import open_stream
 from ytaudio.training import load_classifier, open_dataset
 
 
@@ -102,3 +103,10 @@ def test_rare_classes_are_shown_more_often_and_each_copy_is_another_crop(dataset
     assert torch.equal(crops[0], plain.data_collator([rows[4]])["input_values"]), "the first is as without copies"
     assert all(not torch.equal(a, b) for n, a in enumerate(crops) for b in crops[:n])
     trainer.train()
+
+
+def test_a_stream_is_not_oversampled(tmp_path):
+    folder = dataset_folder(tmp_path, {"train": 6, "validation": 3}) / "dataset"
+    stream = open_stream(folder).splits["train"]
+    with pytest.raises(UserError, match="leave --oversample out"):
+        fit(tmp_path / "run", stream, None, AccuracyArguments(oversample=True))
