@@ -108,5 +108,5 @@ def test_rare_classes_are_shown_more_often_and_each_copy_is_another_crop(dataset
 def test_a_stream_is_not_oversampled(tmp_path):
     folder = dataset_folder(tmp_path, {"train": 6, "validation": 3}) / "dataset"
     stream = open_stream(folder).splits["train"]
-    with pytest.raises(UserError, match="leave --oversample out"):
+    with pytest.raises(UserError, match="--oversample no with --streaming"):
         fit(tmp_path / "run", stream, None, AccuracyArguments(oversample=True))
