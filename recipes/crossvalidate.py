@@ -18,11 +18,11 @@ from typing import Any
 
 from transformers import TrainingArguments
 
-from ytaudio.arguments import SettingsError, parse_mapping, parse_settings
-from ytaudio.choices import AccuracyArguments
 from ytaudio.errors import mendable
-from ytaudio.manual import help_text, refuse, wants_help
-from ytaudio.processes import launched
+from ytaudio.training.arguments import SettingsError, parse_mapping, parse_settings
+from ytaudio.training.choices import AccuracyArguments
+from ytaudio.training.manual import help_text, refuse, wants_help
+from ytaudio.training.processes import launched
 
 HERE = Path(__file__).resolve().parent
 NOT_TRAINING = {
@@ -105,7 +105,7 @@ def read_settings(argv: Sequence[str]) -> Settings:
     """All settings, checked before anything is loaded; else a SettingsError."""
     from transformers.trainer_utils import IntervalStrategy, SaveStrategy
 
-    from ytaudio.training import progress_bars
+    from ytaudio.training.records import progress_bars
 
     if launched() > 1:
         raise SettingsError(
@@ -137,8 +137,8 @@ def read_settings(argv: Sequence[str]) -> Settings:
 # 2. The dataset: all its splits together, decoded.
 def read_dataset(run: CrossArguments) -> Any:
     """The pool that folds are cut from; else a DatasetError."""
-    from ytaudio.crossvalidation import pool
-    from ytaudio.training_data import open_dataset
+    from ytaudio.evaluation.crossvalidation import pool
+    from ytaudio.training.data import open_dataset
 
     dataset, revision, labels = open_dataset(run.dataset_name, run.dataset_revision)
     return pool(dataset, run.dataset_name, revision, labels)
@@ -149,9 +149,9 @@ def make_model(settings: Settings, labels: Sequence[str], seed: int) -> tuple[An
     """Model, feature extractor and the length of the crops in seconds; new weights follow from the seed."""
     from transformers import set_seed
 
-    from ytaudio.checkpoints import load_classifier
-    from ytaudio.checks import crop_length
-    from ytaudio.freezing import freeze
+    from ytaudio.training.checkpoints import load_classifier
+    from ytaudio.training.checks import crop_length
+    from ytaudio.training.freezing import freeze
 
     run, choices = settings.run, settings.choices
     set_seed(seed)
@@ -177,9 +177,9 @@ def learn(settings: Settings, labels: Sequence[str], train: Any, validation: Any
 
     from transformers import EarlyStoppingCallback, PrinterCallback
 
-    from ytaudio.crossvalidation import answers
-    from ytaudio.fitting import clip_trainer
-    from ytaudio.probing import fit_head
+    from ytaudio.evaluation.crossvalidation import answers
+    from ytaudio.training.fitting import clip_trainer
+    from ytaudio.training.probing import fit_head
 
     run, choices, args = settings.run, settings.choices, copy.copy(settings.args)
     model, extractor, crop_seconds = make_model(settings, labels, seed)
@@ -208,8 +208,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     run, folder = settings.run, Path(settings.args.output_dir)
     from functools import partial
 
-    from ytaudio.crossscores import table
-    from ytaudio.crossvalidation import cross_validate
+    from ytaudio.evaluation.crossscores import table
+    from ytaudio.evaluation.crossvalidation import cross_validate
 
     pooled = read_dataset(run)
     print(f"{len(pooled.videos)} videos of all splits of {run.dataset_name} together")

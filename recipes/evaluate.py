@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ytaudio.errors import UserError, mendable
-from ytaudio.evaluation import Scores, score_model
+from ytaudio.evaluation.scores import Scores
+from ytaudio.evaluation.scoring import score_model
 from ytaudio.hub import add_scores
 from ytaudio.printing import say
-from ytaudio.training import parse_settings, progress_bars
+from ytaudio.training.arguments import parse_settings
+from ytaudio.training.records import progress_bars
 from ytaudio.verdicts import scored_lines
 
 

@@ -19,11 +19,16 @@ from typing import Any
 
 from transformers import TrainingArguments
 
-from ytaudio.arguments import parse_mapping, parse_settings
-from ytaudio.choices import AccuracyArguments
-from ytaudio.manual import help_text, wants_help
-from ytaudio.memory import enough_memory
-from ytaudio.processes import join_on_cpu, mendable_together, part, share_weights
+from ytaudio.training.arguments import parse_mapping, parse_settings
+from ytaudio.training.choices import AccuracyArguments
+from ytaudio.training.manual import help_text, wants_help
+from ytaudio.training.memory import enough_memory
+from ytaudio.training.processes import (
+    join_on_cpu,
+    mendable_together,
+    part,
+    share_weights,
+)
 
 NOT_TRAINING = {"output_dir", "overwrite", "resume_from_checkpoint", "push_to_hub", "hub_model_id", "public", "dry_run"}
 NOT_TRAINING |= {"price_per_hour", "report_to", "run_name", "preload"}
@@ -84,7 +89,7 @@ class Settings:
 # 1. Settings: the YAML file, and the command line over it.
 def read_settings(argv: Sequence[str]) -> Settings:
     """All settings, checked before anything is loaded; else a SettingsError."""
-    from ytaudio.checks import check_settings
+    from ytaudio.training.checks import check_settings
 
     join_on_cpu()
     (run, choices, args), given = parse_settings(KINDS, argv, beside=Path(__file__).parent)
@@ -98,9 +103,9 @@ def make_model(settings: Settings, labels: Sequence[str]) -> tuple[Any, Any, flo
     """Model, feature extractor and the length of the crops in seconds; new weights follow from the seed."""
     from transformers import set_seed
 
-    from ytaudio.checkpoints import load_classifier
-    from ytaudio.checks import crop_length
-    from ytaudio.freezing import freeze
+    from ytaudio.training.checkpoints import load_classifier
+    from ytaudio.training.checks import crop_length
+    from ytaudio.training.freezing import freeze
 
     run, choices = settings.run, settings.choices
     set_seed(settings.args.seed)
@@ -124,10 +129,10 @@ def fit(settings: Settings, supply: Any, model: Any, extractor: Any, crop_second
     """Train to the end, from the last checkpoint if there is one, and save the model: the history of the training."""
     from transformers import EarlyStoppingCallback, PrinterCallback, ProgressCallback
 
-    from ytaudio.epochs import EpochLines, told
-    from ytaudio.fitting import clip_trainer
-    from ytaudio.probing import fit_head
-    from ytaudio.training import resume_point
+    from ytaudio.training.epochs import EpochLines, told
+    from ytaudio.training.fitting import clip_trainer
+    from ytaudio.training.probing import fit_head
+    from ytaudio.training.records import resume_point
 
     run, choices, args, data = settings.run, settings.choices, settings.args, (supply.train, supply.validation)
     checkpoint = resume_point(args.resume_from_checkpoint, args.output_dir)
@@ -150,10 +155,12 @@ def fit(settings: Settings, supply: Any, model: Any, extractor: Any, crop_second
 # 4. The record of how the weights came to be; training_run.json is written last.
 def train(settings: Settings, supply: Any, loaded: tuple[Any, Any, float], command: str) -> None:
     """Fit the model, and leave model, extractor and TrainingRun in output_dir."""
-    from ytaudio.energy import Meter
-    from ytaudio.plans import price_of
-    from ytaudio.supplies import in_memory
-    from ytaudio.training import TrainingRun, hardware, revision_of, versions
+    from ytaudio.training.checkpoints import revision_of
+    from ytaudio.training.energy import Meter
+    from ytaudio.training.plans import price_of
+    from ytaudio.training.records import hardware, versions
+    from ytaudio.training.runs import TrainingRun
+    from ytaudio.training.supplies import in_memory
 
     (model, _, crop_seconds), run, began, meter = loaded, settings.run, time.monotonic(), Meter()
     with meter:
@@ -185,7 +192,7 @@ def train(settings: Settings, supply: Any, loaded: tuple[Any, Any, float], comma
 # 5. and 6. Score on the split that nothing was chosen by, and publish.
 def score_and_publish(settings: Settings, split: str, revision: str, repo_id: str | None) -> None:
     """Write scores.json beside the model, print the result, and push the folder to repo_id if there is one."""
-    from ytaudio.evaluation import score_model
+    from ytaudio.evaluation.scoring import score_model
     from ytaudio.hub import push_model
 
     run, args, folder = settings.run, settings.args, settings.args.output_dir
@@ -209,9 +216,9 @@ def score_and_publish(settings: Settings, split: str, revision: str, repo_id: st
 # All chapters in order.
 def run_all(settings: Settings, command: str) -> None:
     """What is done already is not done again; processes but the first take part in training alone."""
-    from ytaudio.plans import look_ahead
-    from ytaudio.supplies import open_supply
-    from ytaudio.training import already_done, begin
+    from ytaudio.training.plans import look_ahead
+    from ytaudio.training.records import already_done, begin
+    from ytaudio.training.supplies import open_supply
 
     run, args, given = settings.run, settings.args, settings.given
     repo_id = args.hub_model_id if args.push_to_hub else None

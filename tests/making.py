@@ -13,10 +13,10 @@ from datasets import Audio, ClassLabel, Features, Value
 from ytaudio.assemble import assemble
 from ytaudio.catalog import Catalog, Video
 from ytaudio.clips import SAMPLING_RATE, encode
+from ytaudio.evaluation.scores import Prediction, Scores, figures
 from ytaudio.ledger import ClipRecord, Outcome, Settings, open_ledger
-from ytaudio.runs import TrainingRun
-from ytaudio.scores import Prediction, Scores, figures
 from ytaudio.splits import PROTOCOLS
+from ytaudio.training.runs import TrainingRun
 from ytaudio.visits import clip_path
 
 LABELS = ("art_music", "food", "travel")

@@ -12,58 +12,25 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ytaudio"
 ROOMS = (
-    *("errors", "processes", "durable", "energy", "catalog", "media", "clips", "fingerprints", "ledger", "manners"),
+    *("errors", "durable", "catalog", "media", "clips", "fingerprints", "ledger", "manners"),
     *("visits", "turns", "collect", "places", "launches", "shares", "schedulers", "engine"),
-    *("exchange", "splits", "folds", "parquet"),
-    *(
-        "assemble",
-        "links",
-        "rebuilt",
-        "models",
-        "hub_errors",
-        "republished",
-        "kaggle",
-        "sources",
-        "arguments",
-        "manual",
-        "memory",
-        "choices",
-        "runs",
-        "freezing",
-        "heads",
-        "checkpoints",
-    ),
-    *(
-        "augmentations",
-        "training_data",
-        "preloading",
-        "streaming",
-        "supplies",
-        "intervals",
-        "losses",
-        "averaging",
-        "trainer",
-    ),
-    *(
-        "training",
-        "epochs",
-        "fitting",
-        "embedding",
-        "probing",
-        "plans",
-        "checks",
-        "metric",
-        "calibration",
-        "scores",
-        "predictions",
-        "floors",
-        "comparison",
-        "ranking",
-    ),
-    *("evaluation", "crossscores", "crossvalidation", "classify", "plots", "cards"),
-    *("packing", "hub", "localhub", "testing", "progress", "printing", "verdicts"),
+    *("exchange", "splits", "parquet", "assemble", "links", "rebuilt", "models", "hub_errors"),
+    *("republished", "kaggle", "sources", "intervals", "training", "evaluation", "classify", "plots"),
+    *("cards", "packing", "hub", "localhub", "testing", "progress", "printing", "verdicts"),
     *("building", "options", "ending", "quickstart", "space", "cli"),
 )
+INSIDE = {  # of rooms with an order of their own
+    "training": (
+        *("arguments", "choices", "manual", "processes", "energy", "memory", "runs"),
+        *("freezing", "heads", "checkpoints", "augmentations", "data", "preloading", "streaming", "supplies"),
+        *("losses", "averaging", "trainer", "records", "epochs", "fitting", "embedding", "probing"),
+        *("plans", "checks"),
+    ),
+    "evaluation": (
+        *("metric", "calibration", "scores", "predictions", "floors", "comparison", "ranking", "scoring"),
+        *("folds", "crossscores", "crossvalidation"),
+    ),
+}
 ALONE = {"models", "localhub", "testing", "space"}
 TOP_LEVEL = {"ytaudio", "recipes", "hub_cards", "tests", "setup.cfg", "README.md"}  # the owner's choice
 FORCED = {"pyproject.toml", "LICENSE", ".gitignore", ".ci"}  # by tools
@@ -109,6 +76,17 @@ def test_a_module_imports_only_from_rooms_above_its_own(path):
         assert imports - {here} <= above, f"{here} imports {imports - above - {here}} from below"
 
 
+@pytest.mark.parametrize("name", INSIDE)
+def test_modules_of_a_large_room_import_only_from_those_above_them(name):
+    order = INSIDE[name]
+    assert {path.stem for path in (PACKAGE / name).glob("*.py")} == {"__init__", *order}
+    for place, module in enumerate(order):
+        tree = ast.parse((PACKAGE / name / f"{module}.py").read_text())
+        froms = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
+        inside = {found.split(".")[2] for found in froms if found.startswith(f"ytaudio.{name}.")}
+        assert inside <= set(order[:place]), f"{module} imports {inside - set(order[:place])} from below"
+
+
 def test_nothing_imports_the_recipes():
     for path in MODULES:
         assert "import recipes" not in path.read_text() and "from recipes" not in path.read_text()
@@ -141,7 +119,8 @@ def test_help_answers_at_once_because_nothing_heavy_is_imported():
 def test_what_needs_no_model_does_not_wait_for_torch():
     script = (
         "import importlib, sys\n"
-        "for room in ('catalog', 'ledger', 'localhub', 'testing', 'comparison', 'sources', 'building', 'hub'):\n"
+        "rooms = 'catalog ledger localhub testing evaluation.comparison sources building hub'.split()\n"
+        "for room in rooms:\n"
         "    importlib.import_module(f'ytaudio.{room}')\n"
         "    print([(room, m) for m in ('torch', 'transformers', 'evaluate') if m in sys.modules])"
     )

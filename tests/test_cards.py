@@ -21,7 +21,7 @@ from ytaudio.cards import (
     space_card,
     text,
 )
-from ytaudio.scores import floor_of
+from ytaudio.evaluation.scores import floor_of
 
 HOSTILE = (
     "| pipe |",

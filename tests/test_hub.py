@@ -31,10 +31,10 @@ from making import LABELS, build_folder, dataset_folder, model_folder, scores_of
 
 from ytaudio.clips import SAMPLING_RATE, decode
 from ytaudio.errors import UserError
-from ytaudio.evaluation import load_scores, score_model
-from ytaudio.floors import MFCC
+from ytaudio.evaluation.floors import MFCC
+from ytaudio.evaluation.predictions import load_scores, read_predictions
+from ytaudio.evaluation.scoring import score_model
 from ytaudio.hub import add_scores, push_dataset, push_model, push_space
-from ytaudio.predictions import read_predictions
 
 
 def never(seconds: float) -> None:

@@ -5,7 +5,7 @@ import pytest
 from matplotlib.image import imread
 
 from ytaudio import plots
-from ytaudio.calibration import calibration
+from ytaudio.evaluation.calibration import calibration
 
 HOSTILE = ["$x^{", "a\nb | c", "\\frac", "x" * 200, "猫", "$$"]
 

@@ -10,9 +10,9 @@ from test_ranking import TRUTH, model
 
 from ytaudio.cli import app
 from ytaudio.errors import UserError, mendable
-from ytaudio.predictions import load_scores, predictions_parquet
+from ytaudio.evaluation.predictions import load_scores, predictions_parquet
+from ytaudio.evaluation.ranking import rank
 from ytaudio.printing import as_lines
-from ytaudio.ranking import rank
 from ytaudio.verdicts import FORMATS, as_json, as_markdown, format_of, in_format, scored_lines
 
 

@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from ytaudio import clips, media, training
+from ytaudio import clips, media
 from ytaudio.catalog import Video, parse_link
 from ytaudio.media import Failure, Media, Reason
+from ytaudio.training.checkpoints import load_for_inference
+from ytaudio.training.data import ClipCollator
+from ytaudio.training.runs import trained_crop_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +39,8 @@ class Classifier:
         Raises:
             UserError: there is no such model, or it is no audio classifier.
         """
-        model, extractor = training.load_for_inference(name, revision=revision, trust_remote_code=trust_remote_code)
-        return cls(model.eval(), extractor, training.trained_crop_seconds(name, revision))
+        model, extractor = load_for_inference(name, revision=revision, trust_remote_code=trust_remote_code)
+        return cls(model.eval(), extractor, trained_crop_seconds(name, revision))
 
     @property
     def labels(self) -> list[str]:
@@ -68,7 +71,7 @@ class Classifier:
 
     def answer(self, waveforms: list[np.ndarray]) -> Answer:
         """The averaged answer for crops: a list of float32 (samples,) at 16 kHz, shorter ones repeated to the crop."""
-        collator = training.ClipCollator(self.extractor, self.crop_seconds)
+        collator = ClipCollator(self.extractor, self.crop_seconds)
         crops = [clips.repeat_to(waveform, collator.samples)[: collator.samples] for waveform in waveforms]
         inputs = collator.features(crops)
         with torch.inference_mode():

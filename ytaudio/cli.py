@@ -187,7 +187,7 @@ def evaluate(
     trust_remote_code: Trust = False,
 ) -> None:
     """Scores with intervals and floors: ytaudio evaluate USER/MODEL --dataset USER/NAME"""
-    from ytaudio.evaluation import score_model
+    from ytaudio.evaluation.scoring import score_model
     from ytaudio.verdicts import scored_lines
 
     scores = score_model(
@@ -212,8 +212,8 @@ def compare(
     if len(models) < 2:
         raise UserError("There is nothing to compare with one model: name two or more.")
     from ytaudio import verdicts
-    from ytaudio.predictions import load_all
-    from ytaudio.ranking import rank
+    from ytaudio.evaluation.predictions import load_all
+    from ytaudio.evaluation.ranking import rank
 
     written = verdicts.format_of(style, output)
     ranking = rank(load_all(models, split), common=common)

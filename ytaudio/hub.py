@@ -23,6 +23,7 @@ from huggingface_hub.errors import BadRequestError, HfHubHTTPError, LocalTokenNo
 from huggingface_hub.utils import validate_repo_id
 
 from ytaudio import cards
+from ytaudio.evaluation.scores import SCORES_FILE, Scores
 from ytaudio.hub_errors import hub_errors
 from ytaudio.links import LINKS_ONLY
 from ytaudio.packing import (
@@ -36,8 +37,7 @@ from ytaudio.packing import (
     result_files,
     space_files,
 )
-from ytaudio.runs import RUN_FILE, TrainingRun
-from ytaudio.scores import SCORES_FILE, Scores
+from ytaudio.training.runs import RUN_FILE, TrainingRun
 
 __all__ = ["HubError", "add_scores", "push_dataset", "push_model", "push_space"]
 

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 
 from ytaudio import cards
 from ytaudio.errors import UserError
+from ytaudio.evaluation.predictions import predictions_parquet, predictions_path
+from ytaudio.evaluation.scores import SCORES_FILE, Scores
 from ytaudio.links import LINKS_ONLY, write_links
-from ytaudio.predictions import predictions_parquet, predictions_path
-from ytaudio.runs import RUN_FILE, TrainingRun
-from ytaudio.scores import SCORES_FILE, Scores
+from ytaudio.training.runs import RUN_FILE, TrainingRun
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 _ORDER = {"train": 0, "validation": 1, "test": 2}

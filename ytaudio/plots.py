@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ytaudio.calibration import Calibration
+from ytaudio.evaluation.calibration import Calibration
 
 MOST_LABELS = 40  # drawn; the commonest ones where there are more
 TABLE_UP_TO = 20  # labels with their numbers written into the confusion's cells

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ytaudio.assemble import BuildReport
-    from ytaudio.scores import Scores
+    from ytaudio.evaluation.scores import Scores
 
 _LISTED = 40  # categories, and sentences on them
 _WIDTH = 132  # of a file or a pipe

@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ytaudio.comparison import Comparison, against_best_floor, p_text
 from ytaudio.errors import UserError, writing_to
+from ytaudio.evaluation.comparison import Comparison, against_best_floor, p_text
+from ytaudio.evaluation.ranking import Ranking
+from ytaudio.evaluation.scores import Floor, Scores
 from ytaudio.intervals import Interval
 from ytaudio.printing import as_lines, category_table, plain, scores_table
-from ytaudio.ranking import Ranking
-from ytaudio.scores import Floor, Scores
 
 FORMATS = ("text", "markdown", "json")
 _SUFFIXES = {".md": "markdown", ".json": "json"}

@@ -26,8 +26,16 @@ import numpy as np
 import soxr
 
 from ytaudio.clips import SAMPLING_RATE, encode
-from ytaudio.crossscores import CHANNELS, MEASURES, MODEL, VIDEOS, CrossValidation, difference, measures
-from ytaudio.floors import MFCC
+from ytaudio.evaluation.crossscores import (
+    CHANNELS,
+    MEASURES,
+    MODEL,
+    VIDEOS,
+    CrossValidation,
+    difference,
+    measures,
+)
+from ytaudio.evaluation.floors import MFCC
 from ytaudio.ledger import ClipRecord, Outcome
 from ytaudio.parquet import write_split
 from ytaudio.visits import clip_path

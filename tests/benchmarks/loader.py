@@ -22,8 +22,8 @@ from torch.utils.data import DataLoader
 from training import CLIP_S, TORCHCODEC, example_dataset, write_clips
 from transformers import ASTFeatureExtractor, Wav2Vec2FeatureExtractor
 
-from ytaudio.preloading import preload
-from ytaudio.training_data import ClipCollator, open_dataset
+from ytaudio.training.data import ClipCollator, open_dataset
+from ytaudio.training.preloading import preload
 
 EXTRACTORS = {"wav2vec2, CNN": Wav2Vec2FeatureExtractor, "AST": ASTFeatureExtractor}
 TURNS = 3

@@ -70,8 +70,8 @@ class Clock(importlib.abc.MetaPathFinder):
     """Notes when stages end, by wrapping functions of modules as they are imported, and ends with the first step."""
 
     PLACES = {  # noqa: RUF012 (module to (function or method, stage that its beginning ends, stage that its end ends))
-        "ytaudio.training_data": [("open_dataset", "imports and settings", "dataset")],
-        "ytaudio.checkpoints": [("load_classifier", "", "model")],
+        "ytaudio.training.data": [("open_dataset", "imports and settings", "dataset")],
+        "ytaudio.training.checkpoints": [("load_classifier", "", "model")],
         "transformers.trainer": [("Trainer.__init__", "", "Trainer"), ("Trainer.training_step", "first batch", "")],
         "transformers.trainer_callback": [("CallbackHandler.on_step_end", "first step", "")],
     }

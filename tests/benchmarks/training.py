@@ -38,12 +38,12 @@ from transformers import (
     set_seed,
 )
 
-from ytaudio.checkpoints import load_classifier
-from ytaudio.choices import AccuracyArguments
 from ytaudio.clips import SAMPLING_RATE, encode
-from ytaudio.fitting import clip_trainer
-from ytaudio.freezing import freeze
-from ytaudio.training_data import ClipCollator, open_dataset
+from ytaudio.training.checkpoints import load_classifier
+from ytaudio.training.choices import AccuracyArguments
+from ytaudio.training.data import ClipCollator, open_dataset
+from ytaudio.training.fitting import clip_trainer
+from ytaudio.training.freezing import freeze
 
 LABELS = ["art_music", "food", "history", "travel"]
 CLIPS, CLIP_S = 48, 30.0

@@ -11,10 +11,10 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
 
 import ytaudio.models.pooled_audio as module
-from ytaudio.checkpoints import load_classifier
 from ytaudio.models import PooledAudioConfig, PooledAudioForAudioClassification
 from ytaudio.models.pooled_audio import AttentiveWeights, pooled
 from ytaudio.testing.models import TINY, tiny
+from ytaudio.training.checkpoints import load_classifier
 
 LABELS = ("food", "history", "travel")
 KINDS = [kind for kind in TINY if kind != "spectrogram_cnn"]

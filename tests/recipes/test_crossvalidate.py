@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from making import LABELS, dataset_folder
 
-from ytaudio.crossscores import MODEL, CrossValidation, difference
-from ytaudio.floors import MAJORITY, MFCC
+from ytaudio.evaluation.crossscores import MODEL, CrossValidation, difference
+from ytaudio.evaluation.floors import MAJORITY, MFCC
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 TINY = ["--model_config", json.dumps({"width": 4, "hidden_size": 8}), "--crop_seconds", "1", "--use_cpu"]

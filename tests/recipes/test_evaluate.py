@@ -7,7 +7,7 @@ import pytest
 from huggingface_hub import HfApi, ModelCard
 from making import LABELS, dataset_folder, model_folder
 
-from ytaudio.evaluation import load_scores
+from ytaudio.evaluation.predictions import load_scores
 from ytaudio.hub import push_dataset, push_model
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "evaluate.py"

@@ -12,8 +12,9 @@ from making import LABELS, dataset_folder
 from safetensors.torch import load_file
 from test_checkpoints import TINY_WAV2VEC2
 
-from ytaudio.scores import Scores
-from ytaudio.training import RUN_FILE, TrainingRun, load_for_inference
+from ytaudio.evaluation.scores import Scores
+from ytaudio.training.checkpoints import load_for_inference
+from ytaudio.training.runs import RUN_FILE, TrainingRun
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 TINY = ["--model_config", json.dumps({"width": 4, "hidden_size": 8}), "--crop_seconds", "1", "--use_cpu"]
@@ -241,7 +242,9 @@ def test_tensorboard_has_the_curves(finetune, local, tmp_path, capsys):
 NO_ROOM = """
 import resource, sys
 sys.path.insert(0, sys.argv[1])
-import finetune, torch, ytaudio.evaluation, ytaudio.plans, ytaudio.probing, ytaudio.supplies
+import finetune, torch
+from ytaudio.evaluation import scoring
+from ytaudio.training import plans, probing, supplies
 used = next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmData"))
 resource.setrlimit(resource.RLIMIT_DATA, (used + 200_000_000,) * 2)
 finetune.main(sys.argv[2:])

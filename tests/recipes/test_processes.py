@@ -17,9 +17,9 @@ from stepping import STILL
 from test_checkpoints import TINY_WAV2VEC2
 
 from ytaudio.errors import UserError
-from ytaudio.processes import check_joined
-from ytaudio.scores import Scores
-from ytaudio.training import TrainingRun
+from ytaudio.evaluation.scores import Scores
+from ytaudio.training.processes import check_joined
+from ytaudio.training.runs import TrainingRun
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 # layer norm, no dropout and no masks: nothing depends on how crops are dealt out

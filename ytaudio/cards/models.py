@@ -8,10 +8,10 @@ import yaml
 from huggingface_hub import EvalResult, EvalResultEntry, ModelCard, ModelCardData, SpaceCardData, constants
 from huggingface_hub import eval_result_entries_to_yaml as entries_to_yaml
 
-from ytaudio.choices import AccuracyArguments
-from ytaudio.comparison import against_best_floor
-from ytaudio.runs import CROP_S, TrainingRun
-from ytaudio.scores import Scores
+from ytaudio.evaluation.comparison import against_best_floor
+from ytaudio.evaluation.scores import Scores
+from ytaudio.training.choices import AccuracyArguments
+from ytaudio.training.runs import CROP_S, TrainingRun
 
 from .markup import listed, redacted, render, text
 
