@@ -141,7 +141,7 @@ def test_a_mistake_is_one_sentence(published, words, sentence, capsys):
 
 def test_nothing_heavy_is_waited_for():
     script = (
-        "import sys, ytaudio.predictions, ytaudio.ranking, ytaudio.verdicts\n"
+        "import sys, ytaudio.evaluation.predictions, ytaudio.evaluation.ranking, ytaudio.verdicts\n"
         "heavy = 'torch transformers datasets evaluate matplotlib scipy sklearn librosa'.split()\n"
         "print([name for name in heavy if name in sys.modules])\n"
         "import ytaudio.cards\n"

@@ -17,7 +17,7 @@ from ytaudio.training.manual import (
     wants_help,
 )
 
-RECIPE = Path(__file__).parents[1] / "recipes" / "finetune.py"
+RECIPE = Path(__file__).parents[2] / "recipes" / "finetune.py"
 
 
 def asked(*argv: str) -> subprocess.CompletedProcess:

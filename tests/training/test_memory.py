@@ -24,8 +24,8 @@ REAL = """
 import threading
 import torch
 from transformers import TrainingArguments
-from ytaudio.checkpoints import load_classifier
-from ytaudio.memory import estimate
+from ytaudio.training.checkpoints import load_classifier
+from ytaudio.training.memory import estimate
 
 def resident():
     return next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmRSS"))

@@ -33,7 +33,7 @@ class TrainingRun:
     hardware: str
     versions: dict[str, str]  # package to version
     energy_wh: float | None = None  # that the training took; None where no counter could be read
-    energy_source: str = ""  # what that figure counts: "CPU, memory", "GPU"; see ytaudio.energy
+    energy_source: str = ""  # what that figure counts: "CPU, memory", "GPU"; see ytaudio.training.energy
     price: str = ""  # what it cost, in the words of who paid: "0.40 EUR at 2.00 an hour"
 
     def save(self, folder: str | Path) -> None:
