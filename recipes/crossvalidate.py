@@ -4,8 +4,9 @@
         --output_dir cv
 
 All splits of the dataset are pooled and cut anew into folds, no channel on two sides; every video is tested once a
-seed. Settings and YAML files are those of finetune.py. A run that was cut short goes on with the next fold when it is
-launched again. With several GPUs launch it on each, with its own --seeds and one folder, then once with all of them.
+seed. Settings and YAML files are those of finetune.py, whose seed gives way to --seeds. A run that was cut short goes
+on with the next fold when it is launched again. With several GPUs launch it on each, with its own --seeds and one
+folder, then once with all of them.
 """
 
 import copy
@@ -19,33 +20,21 @@ from typing import Any
 from transformers import TrainingArguments
 
 from ytaudio.errors import mendable
-from ytaudio.training.arguments import SettingsError, parse_mapping, parse_settings
-from ytaudio.training.choices import AccuracyArguments
+from ytaudio.training.arguments import SettingsError, parse_settings
+from ytaudio.training.choices import AccuracyArguments, ModelArguments
 from ytaudio.training.manual import help_text, refuse, wants_help
 from ytaudio.training.processes import launched
 
 HERE = Path(__file__).resolve().parent
-NOT_TRAINING = {
-    "output_dir",
-    "seeds",
-    "seed",
-    "name",
-    "dataset_name",
-    "dataset_revision",
-    "folds",
-    "validation",
-    "preload",
-}
+NOT_TRAINING = {"output_dir", "seeds", "seed", "name", "dataset_name", "dataset_revision", "folds", "validation"}
+NOT_HERE = {"resume_from_checkpoint": "a launch goes on with the first fold that is not done"}
 CHANNELS, NONE = "channels", "none"  # where validation clips come from
-PROBE_LEARNING_RATE = 1e-3  # as in finetune.py
 
 
 @dataclass
-class CrossArguments:
-    """What to cross-validate on what, beside TrainingArguments."""
+class CrossArguments(ModelArguments):
+    """How to cross-validate, beside TrainingArguments; ModelArguments say which model and which clips."""
 
-    dataset_name: str = field(metadata={"help": "Dataset: USER/NAME on the Hub, or a folder."})
-    dataset_revision: str | None = field(default=None, metadata={"help": "Branch, tag or commit of the dataset."})
     folds: str = field(default="5", metadata={"help": "How many folds, or groups: one for every channel."})
     seeds: list[int] = field(default_factory=lambda: [0, 1, 2], metadata={"help": "Of folds, weights and crops."})
     validation: str = field(
@@ -54,21 +43,6 @@ class CrossArguments:
     )
     crops: int = field(default=3, metadata={"help": "Crops of a tested clip, whose probabilities are averaged."})
     name: str = field(default="", metadata={"help": "What the table calls the model."})
-    model_name_or_path: str = field(
-        default="facebook/wav2vec2-base",
-        metadata={"help": "Any audio classification checkpoint, or a model type to begin anew: spectrogram_cnn."},
-    )
-    model_revision: str | None = field(default=None, metadata={"help": "Branch, tag or commit of the model."})
-    model_config: str = field(default="{}", metadata={"help": "Settings of the model's config, as JSON."})
-    trust_remote_code: bool = field(default=False, metadata={"help": "Run the code that the model's repo brings."})
-    attn_implementation: str | None = field(default=None, metadata={"help": "eager, sdpa or flash_attention_2."})
-    freeze: str = field(default="none", metadata={"help": "none, feature_encoder, backbone, or lower:N layers."})
-    probe: bool = field(default=False, metadata={"help": "Train the head alone, on embeddings computed once."})
-    crop_seconds: float | None = field(
-        default=None, metadata={"help": "Length of the crops, at least 1; what suits the model where it is left out."}
-    )
-    preload: bool = field(default=True, metadata={"help": "For finetune.py: here all clips are in memory."})
-    early_stopping_patience: int = field(default=3, metadata={"help": "Epochs without a better validation score."})
 
 
 @dataclass
@@ -113,7 +87,7 @@ def read_settings(argv: Sequence[str]) -> Settings:
             "--output_dir."
         )
     (run, choices, args), given = parse_settings(KINDS, argv, beside=HERE)
-    refuse(list(given))
+    refuse(given, NOT_HERE)
     if not args.output_dir:
         raise SettingsError("Where shall the folds go? Give --output_dir FOLDER.")
     if args.push_to_hub or args.hub_token:
@@ -127,8 +101,6 @@ def read_settings(argv: Sequence[str]) -> Settings:
     if run.validation == NONE:
         args.eval_strategy, args.save_strategy = IntervalStrategy.NO, SaveStrategy.NO
         args.load_best_model_at_end = False
-    if run.probe and "learning_rate" not in given:
-        args.learning_rate = PROBE_LEARNING_RATE
     progress_bars()
     settings = {name: value for name, value in given.items() if name not in NOT_TRAINING} | {"crops": run.crops}
     return Settings(run, choices, args, json.loads(json.dumps(settings, default=str)))
@@ -144,33 +116,7 @@ def read_dataset(run: CrossArguments) -> Any:
     return pool(dataset, run.dataset_name, revision, labels)
 
 
-# 3. A model from the beginning, for every fold.
-def make_model(settings: Settings, labels: Sequence[str], seed: int) -> tuple[Any, Any, float]:
-    """Model, feature extractor and the length of the crops in seconds; new weights follow from the seed."""
-    from transformers import set_seed
-
-    from ytaudio.training.checkpoints import load_classifier
-    from ytaudio.training.checks import crop_length
-    from ytaudio.training.freezing import freeze
-
-    run, choices = settings.run, settings.choices
-    set_seed(seed)
-    model, extractor = load_classifier(
-        run.model_name_or_path,
-        labels,
-        revision=run.model_revision,
-        trust_remote_code=run.trust_remote_code,
-        attn_implementation=run.attn_implementation,
-        config=parse_mapping("model_config", run.model_config),
-        pooling=choices.pooling,
-        layer_weights=choices.layer_weights,
-        spec_augment=choices.spec_augment,
-    )
-    freeze(model, "backbone" if run.probe else run.freeze)
-    return model, extractor, crop_length(extractor, run.crop_seconds)
-
-
-# 4. One fold: trained on its train part, the best epoch chosen on its validation part, asked about its test part.
+# 3. One fold: a new model trained on its train part, its best epoch chosen on validation, then asked about test.
 def learn(settings: Settings, labels: Sequence[str], train: Any, validation: Any, test: Any, seed: int) -> Any:
     """Probabilities of test's clips, (clips, labels)."""
     from tempfile import TemporaryDirectory
@@ -178,11 +124,11 @@ def learn(settings: Settings, labels: Sequence[str], train: Any, validation: Any
     from transformers import EarlyStoppingCallback, PrinterCallback
 
     from ytaudio.evaluation.crossvalidation import answers
-    from ytaudio.training.fitting import clip_trainer
+    from ytaudio.training.fitting import clip_trainer, new_model
     from ytaudio.training.probing import fit_head
 
     run, choices, args = settings.run, settings.choices, copy.copy(settings.args)
-    model, extractor, crop_seconds = make_model(settings, labels, seed)
+    model, extractor, crop_seconds = new_model(run, choices, labels, seed)
     with TemporaryDirectory(dir=settings.args.output_dir, prefix="training-") as checkpoints:
         args.seed, args.output_dir = seed, settings.args.output_dir if run.probe else checkpoints
         if run.probe or choices.head_first:
@@ -202,7 +148,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """All chapters in order; the user's mistakes are one sentence and exit code 2."""
     argv = sys.argv[1:] if argv is None else list(argv)
     if wants_help(argv):
-        print(help_text(KINDS, argv, __doc__ or "", ("folds", "seeds", "validation", "crops", "name")))
+        own = ("folds", "seeds", "validation", "crops", "name")
+        print(help_text(KINDS, argv, __doc__ or "", own, without={"seed", *NOT_HERE}))
         return
     settings = read_settings(argv)
     run, folder = settings.run, Path(settings.args.output_dir)

@@ -19,8 +19,8 @@ from typing import Any
 
 from transformers import TrainingArguments
 
-from ytaudio.training.arguments import parse_mapping, parse_settings
-from ytaudio.training.choices import AccuracyArguments
+from ytaudio.training.arguments import parse_settings
+from ytaudio.training.choices import AccuracyArguments, ModelArguments
 from ytaudio.training.manual import help_text, wants_help
 from ytaudio.training.memory import enough_memory
 from ytaudio.training.processes import (
@@ -35,22 +35,11 @@ NOT_TRAINING |= {"price_per_hour", "report_to", "run_name", "preload"}
 
 
 @dataclass
-class RunArguments:
-    """What to train on what, beside TrainingArguments."""
+class RunArguments(ModelArguments):
+    """What to train on what, beside TrainingArguments; ModelArguments say which model and which clips."""
 
-    dataset_name: str = field(metadata={"help": "Dataset: USER/NAME on the Hub, or a folder."})
-    dataset_revision: str | None = field(default=None, metadata={"help": "Branch, tag or commit of the dataset."})
-    model_name_or_path: str = field(default="facebook/wav2vec2-base", metadata={"help": "Checkpoint or model type."})
-    model_revision: str | None = field(default=None, metadata={"help": "Branch, tag or commit of the model."})
-    model_config: str = field(default="{}", metadata={"help": "Settings of the model's config, as JSON."})
-    trust_remote_code: bool = field(default=False, metadata={"help": "Run the code that the model's repo brings."})
-    attn_implementation: str | None = field(default=None, metadata={"help": "eager, sdpa or flash_attention_2."})
-    freeze: str = field(default="none", metadata={"help": "none, feature_encoder, backbone, or lower:N layers."})
-    probe: bool = field(default=False, metadata={"help": "Train the head alone, on embeddings computed once."})
-    crop_seconds: float | None = field(default=None, metadata={"help": "Of a crop; what suits the model if left out."})
     streaming: bool = field(default=False, metadata={"help": "Read clips from the Hub while training; keep none."})
     preload: bool = field(default=False, metadata={"help": "Decode all clips into memory before the first epoch."})
-    early_stopping_patience: int = field(default=3, metadata={"help": "Epochs without a better validation score."})
     overwrite: bool = field(default=False, metadata={"help": "Begin anew although output_dir holds a training."})
     dry_run: bool = field(default=False, metadata={"help": "Show the plan of the run, and neither train nor write."})
     price_per_hour: str = field(default="", metadata={"help": "What the machine costs, for the card: '2.00 EUR'."})
@@ -101,27 +90,9 @@ def read_settings(argv: Sequence[str]) -> Settings:
 # 2. The model, with a head for the dataset's labels, and how long its crops are.
 def make_model(settings: Settings, labels: Sequence[str]) -> tuple[Any, Any, float]:
     """Model, feature extractor and the length of the crops in seconds; new weights follow from the seed."""
-    from transformers import set_seed
+    from ytaudio.training.fitting import new_model
 
-    from ytaudio.training.checkpoints import load_classifier
-    from ytaudio.training.checks import crop_length
-    from ytaudio.training.freezing import freeze
-
-    run, choices = settings.run, settings.choices
-    set_seed(settings.args.seed)
-    model, extractor = load_classifier(
-        run.model_name_or_path,
-        labels,
-        revision=run.model_revision,
-        trust_remote_code=run.trust_remote_code,
-        attn_implementation=run.attn_implementation,
-        config=parse_mapping("model_config", run.model_config),
-        pooling=choices.pooling,
-        layer_weights=choices.layer_weights,
-        spec_augment=choices.spec_augment,
-    )
-    freeze(model, "backbone" if run.probe else run.freeze)
-    return model, extractor, crop_length(extractor, run.crop_seconds)
+    return new_model(settings.run, settings.choices, labels, settings.args.seed)
 
 
 # 3. Training: random crops, validation scored after each epoch, the best epoch kept; or the head alone on embeddings.

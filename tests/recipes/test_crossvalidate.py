@@ -90,6 +90,8 @@ def test_without_validation_all_epochs_are_trained_and_a_head_alone_is_cross_val
         (["--seeds", "1", "1"], "seeds that differ"),
         (["--push_to_hub"], "publish with finetune.py"),
         (["--output_dir", ""], "Where shall the folds go"),
+        (["--resume_from_checkpoint", "auto"], "a launch goes on with the first fold that is not done"),
+        (["--preload"], "preload in the command line is not a setting"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(recipe, data, tmp_path, capsys, more, says):
@@ -112,7 +114,8 @@ def test_help_tells_its_own_settings_and_finetunes(recipe, capsys):
     assert "python recipes/crossvalidate.py" in said
     for name in ("--folds", "--seeds", "--validation", "--crops", "--learning_rate", "--oversample", "--reverberation"):
         assert name in said
-    assert "--push_to_hub" not in said and "--streaming" not in said
+    nothing_here = ("push_to_hub", "streaming", "preload", "resume_from_checkpoint", "seed ", "dry_run")
+    assert not any(f"--{name}" in said for name in nothing_here)
 
 
 def test_it_is_short_enough_to_be_copied():

@@ -1,11 +1,9 @@
 from types import SimpleNamespace
 
 import pytest
-from transformers import ASTFeatureExtractor, Wav2Vec2FeatureExtractor, WhisperFeatureExtractor
 
 from ytaudio.errors import UserError
-from ytaudio.training.arguments import SettingsError
-from ytaudio.training.checks import check_settings, crop_length
+from ytaudio.training.checks import check_settings
 
 
 def told(**changes) -> tuple[SimpleNamespace, SimpleNamespace]:
@@ -40,11 +38,3 @@ def test_what_can_be_done_is_let_through_without_a_bar_where_there_is_no_termina
 def test_what_cannot_be_done_is_one_sentence(changes, says):
     with pytest.raises(UserError, match=says):
         check_settings(*told(**changes))
-
-
-def test_a_crop_is_what_the_model_hears():
-    assert crop_length(Wav2Vec2FeatureExtractor(), None) == 5 and crop_length(Wav2Vec2FeatureExtractor(), 600) == 600
-    assert crop_length(WhisperFeatureExtractor(), None) == 30 and crop_length(WhisperFeatureExtractor(), 8.0) == 8
-    assert crop_length(ASTFeatureExtractor(), None) == pytest.approx(10.24)
-    with pytest.raises(SettingsError, match="crop_seconds is 31 and this model hears 30 s at most"):
-        crop_length(WhisperFeatureExtractor(), 31.0)

@@ -1,13 +1,19 @@
 import pytest
 import torch
 from making import LABELS, dataset_folder
-from transformers import TrainingArguments
+from transformers import (
+    ASTFeatureExtractor,
+    TrainingArguments,
+    Wav2Vec2FeatureExtractor,
+    WhisperFeatureExtractor,
+)
 
 from ytaudio.errors import UserError
+from ytaudio.training.arguments import SettingsError
 from ytaudio.training.checkpoints import load_classifier
-from ytaudio.training.choices import AccuracyArguments
+from ytaudio.training.choices import AccuracyArguments, ModelArguments
 from ytaudio.training.data import open_dataset
-from ytaudio.training.fitting import clip_trainer, videos_of
+from ytaudio.training.fitting import clip_trainer, crop_length, new_model, videos_of
 from ytaudio.training.streaming import open_stream
 
 
@@ -111,3 +117,23 @@ def test_a_stream_is_not_oversampled(tmp_path):
     stream = open_stream(folder).splits["train"]
     with pytest.raises(UserError, match="--oversample no with --streaming"):
         fit(tmp_path / "run", stream, None, AccuracyArguments(oversample=True))
+
+
+def test_a_crop_is_what_the_model_hears():
+    assert crop_length(Wav2Vec2FeatureExtractor(), None) == 5 and crop_length(Wav2Vec2FeatureExtractor(), 600) == 600
+    assert crop_length(WhisperFeatureExtractor(), None) == 30 and crop_length(WhisperFeatureExtractor(), 8.0) == 8
+    assert crop_length(ASTFeatureExtractor(), None) == pytest.approx(10.24)
+    with pytest.raises(SettingsError, match="crop_seconds is 31 and this model hears 30 s at most"):
+        crop_length(WhisperFeatureExtractor(), 31.0)
+
+
+def test_a_new_model_is_as_the_settings_have_it_and_follows_from_the_seed():
+    small = {"model_name_or_path": "spectrogram_cnn", "model_config": '{"width": 4, "hidden_size": 8}'}
+    run = ModelArguments("tester/clips", crop_seconds=2.0, probe=True, **small)
+    (model, _, crop), (again, _, _), (other, _, _) = (
+        new_model(run, AccuracyArguments(), LABELS, seed) for seed in (1, 1, 2)
+    )
+    learns = {name.split(".")[0] for name, value in model.named_parameters() if value.requires_grad}
+    assert crop == 2.0 and learns == {"projector", "classifier"}, "a probe trains its head alone"
+    assert torch.equal(model.classifier.weight, again.classifier.weight)
+    assert not torch.equal(model.classifier.weight, other.classifier.weight)

@@ -8,7 +8,6 @@ from huggingface_hub import HfApi
 
 from ytaudio.hub_errors import hub_errors
 from ytaudio.training.arguments import SettingsError
-from ytaudio.training.checkpoints import longest_crop_seconds, natural_crop_seconds
 from ytaudio.training.epochs import check_trackers
 from ytaudio.training.manual import refuse
 from ytaudio.training.plans import price_of
@@ -49,15 +48,3 @@ def check_settings(run: Any, args: Any, given: Iterable[str] = ()) -> None:
             HfApi().whoami()
     args.disable_tqdm = not progress_bars() or args.process_index > 0
     args.dataloader_pin_memory &= torch.cuda.is_available()
-
-
-def crop_length(extractor: Any, wanted: float | None) -> float:
-    """The length of the crops in seconds: as wanted, or what suits the model.
-
-    Raises:
-        SettingsError: longer than the model hears.
-    """
-    longest = longest_crop_seconds(extractor)
-    if wanted is not None and longest is not None and wanted > longest:
-        raise SettingsError(f"crop_seconds is {wanted:g} and this model hears {longest:g} s at most: give that.")
-    return natural_crop_seconds(extractor) if wanted is None else wanted

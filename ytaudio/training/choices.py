@@ -1,4 +1,4 @@
-"""What may bring more accuracy, as settings of a recipe: each with its source, its default the plain method."""
+"""Settings that recipes share: which model on which clips, and what may bring more accuracy, each with its source."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -7,6 +7,23 @@ from ytaudio.errors import UserError
 
 POOLINGS = ("mean", "statistics", "attention")
 CLASS_WEIGHTS = ("none", "balanced")
+
+
+@dataclass
+class ModelArguments:
+    """Which model is trained, how much of it, and on which clips."""
+
+    dataset_name: str = field(metadata={"help": "Dataset: USER/NAME on the Hub, or a folder."})
+    dataset_revision: str | None = field(default=None, metadata={"help": "Branch, tag or commit of the dataset."})
+    model_name_or_path: str = field(default="facebook/wav2vec2-base", metadata={"help": "Checkpoint or model type."})
+    model_revision: str | None = field(default=None, metadata={"help": "Branch, tag or commit of the model."})
+    model_config: str = field(default="{}", metadata={"help": "Settings of the model's config, as JSON."})
+    trust_remote_code: bool = field(default=False, metadata={"help": "Run the code that the model's repo brings."})
+    attn_implementation: str | None = field(default=None, metadata={"help": "eager, sdpa or flash_attention_2."})
+    freeze: str = field(default="none", metadata={"help": "none, feature_encoder, backbone, or lower:N layers."})
+    probe: bool = field(default=False, metadata={"help": "Train the head alone, on embeddings computed once."})
+    crop_seconds: float | None = field(default=None, metadata={"help": "Of a crop; what suits the model if left out."})
+    early_stopping_patience: int = field(default=3, metadata={"help": "Epochs without a better validation score."})
 
 
 @dataclass

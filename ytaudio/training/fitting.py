@@ -1,4 +1,4 @@
-"""A loaded model and two splits to a Trainer that is ready: what a recipe and a cross-validation share."""
+"""Settings to a loaded model, and that and two splits to a Trainer that is ready: what recipes share."""
 
 from collections.abc import Sequence
 from dataclasses import fields
@@ -6,16 +6,55 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from transformers import PreTrainedModel, TrainerCallback, TrainingArguments
+from transformers import PreTrainedModel, TrainerCallback, TrainingArguments, set_seed
 
 from ytaudio.errors import UserError
+from ytaudio.training.arguments import SettingsError, parse_mapping
 from ytaudio.training.augmentations import Augmentation
-from ytaudio.training.choices import AccuracyArguments
+from ytaudio.training.checkpoints import load_classifier, longest_crop_seconds, natural_crop_seconds
+from ytaudio.training.choices import AccuracyArguments, ModelArguments
 from ytaudio.training.data import ClipCollator, CropsOf, Oversampled
+from ytaudio.training.freezing import freeze
 from ytaudio.training.losses import ClipLoss, balanced_weights
 from ytaudio.training.trainer import ClipTrainer, VideoMetrics
 
 _COLUMNS = ["audio", "label"]
+
+
+def crop_length(extractor: Any, wanted: float | None) -> float:
+    """The length of the crops in seconds: as wanted, or what suits the model.
+
+    Raises:
+        SettingsError: longer than the model hears.
+    """
+    longest = longest_crop_seconds(extractor)
+    if wanted is not None and longest is not None and wanted > longest:
+        raise SettingsError(f"crop_seconds is {wanted:g} and this model hears {longest:g} s at most: give that.")
+    return natural_crop_seconds(extractor) if wanted is None else wanted
+
+
+def new_model(
+    run: ModelArguments, choices: AccuracyArguments, labels: Sequence[str], seed: int
+) -> tuple[PreTrainedModel, Any, float]:
+    """Model, feature extractor and the length of the crops in seconds; new weights follow from the seed.
+
+    Raises:
+        UserError: no such model, or settings that it does not take.
+    """
+    set_seed(seed)
+    model, extractor = load_classifier(
+        run.model_name_or_path,
+        labels,
+        revision=run.model_revision,
+        trust_remote_code=run.trust_remote_code,
+        attn_implementation=run.attn_implementation,
+        config=parse_mapping("model_config", run.model_config),
+        pooling=choices.pooling,
+        layer_weights=choices.layer_weights,
+        spec_augment=choices.spec_augment,
+    )
+    freeze(model, "backbone" if run.probe else run.freeze)
+    return model, extractor, crop_length(extractor, run.crop_seconds)
 
 
 def videos_of(split: Any) -> list[Any]:

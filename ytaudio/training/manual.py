@@ -2,7 +2,7 @@
 
 import dataclasses
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ytaudio.training.arguments import SettingsError
@@ -126,15 +126,16 @@ that are seldom needed.
 """
 
 
-def refuse(given: Iterable[str]) -> None:
-    """Refuse settings of TrainingArguments that would do nothing here, or harm.
+def refuse(given: Iterable[str], more: Mapping[str, str] | None = None) -> None:
+    """Refuse settings of TrainingArguments that would do nothing here, or harm; `more` are a recipe's own.
 
     Raises:
         SettingsError: naming the first, and why.
     """
+    refused = {**REFUSED, **(more or {})}
     for name in given:
-        if name in REFUSED:
-            raise SettingsError(f"{name} is not for this recipe, since {REFUSED[name]}: take it out.")
+        if name in refused:
+            raise SettingsError(f"{name} is not for this recipe, since {refused[name]}: take it out.")
 
 
 def _default(field: Any) -> str:
@@ -164,12 +165,17 @@ def wants_help(argv: Sequence[str]) -> bool:
 
 
 def help_text(
-    kinds: Sequence[type], argv: Sequence[str] = (), examples: str = EXAMPLES, own: Sequence[str] = ()
+    kinds: Sequence[type],
+    argv: Sequence[str] = (),
+    examples: str = EXAMPLES,
+    own: Sequence[str] = (),
+    without: Collection[str] = (),
 ) -> str:
     """What --help prints of the dataclasses' settings; for `--help all` (--help_all), those too that no group has.
 
     Settings that a recipe does not take are left out of the groups. Another recipe than finetune.py names its own
-    `examples`, which come first, and its `own` settings, which come next; it publishes nothing.
+    `examples`, which come first, its `own` settings, which come next, and those that do nothing in it, which it is told
+    `without`; it publishes nothing.
     """
     every = bool({"all", "--help_all", "--help-all"} & set(argv))
     fields = {field.name: field for kind in kinds for field in dataclasses.fields(kind) if field.init}
@@ -183,7 +189,7 @@ def help_text(
         }
     parts = [examples]
     for title, group in groups.items():
-        entries = [_entry(fields[name], words) for name, words in group.items() if name in fields]
+        entries = [_entry(fields[name], words) for name, words in group.items() if name in fields.keys() - set(without)]
         if entries:
             parts.append("\n".join([title, *entries]) + "\n")
     return "\n".join(parts)
