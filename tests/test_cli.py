@@ -4,12 +4,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from datasets import Audio, load_dataset
 from huggingface_hub import HfApi, get_token
+from making import dataset_folder, model_folder
+from typer.testing import CliRunner
 
 from ytaudio.cli import app
-from ytaudio.errors import mendable
+from ytaudio.errors import UserError, mendable
 from ytaudio.testing import MediaSite, make_videos, with_states, write_catalog
 
 CATEGORIES = ("art_music", "food", "history", "travel")
@@ -143,6 +147,18 @@ def test_help_of_every_verb_shows_an_example():
         done = run(*verb, "--help")
         assert done.returncode == 0 and f"ytaudio {' '.join(verb)}" in " ".join(done.stdout.split())
     assert run("--version").stdout.startswith("ytaudio ")
+
+
+def test_a_model_is_scored_from_a_stream_and_in_bfloat16_as_the_recipe_does(tmp_path):
+    data = dataset_folder(tmp_path / "data", {"train": 3, "test": 3}) / "dataset"
+    words = ["evaluate", str(model_folder(tmp_path / "model")), "--streaming", "--bf16", "--dataset"]
+    done = CliRunner().invoke(app, [*words, str(data)])
+    assert done.exit_code == 0 and "3 videos (6 clips)" in done.output, done.output
+    for label in ("cats", "dogs"):
+        (tmp_path / "wav" / "test" / label).mkdir(parents=True)
+        soundfile.write(tmp_path / "wav" / "test" / label / "a.wav", np.zeros(16_000), 16_000)
+    with pytest.raises(UserError, match="is not in Parquet, which streaming needs"):
+        CliRunner().invoke(app, [*words, str(tmp_path / "wav")], catch_exceptions=False)
 
 
 def test_the_recipes_are_found():

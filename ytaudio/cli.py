@@ -185,13 +185,22 @@ def evaluate(
     split: Annotated[str | None, typer.Option(help="test if there is one, else validation.")] = None,
     crops: Annotated[int, typer.Option(min=1, help="Crops a clip, averaged.")] = 3,
     trust_remote_code: Trust = False,
+    streaming: options.Streaming = False,
+    bf16: options.Bf16 = False,
 ) -> None:
     """Scores with intervals and floors: ytaudio evaluate USER/MODEL --dataset USER/NAME"""
     from ytaudio.evaluation.scoring import score_model
     from ytaudio.verdicts import scored_lines
 
     scores = score_model(
-        model, dataset, revision=revision, split=split, crops=crops, trust_remote_code=trust_remote_code
+        model,
+        dataset,
+        revision=revision,
+        split=split,
+        crops=crops,
+        trust_remote_code=trust_remote_code,
+        streaming=streaming,
+        bf16=bf16,
     )
     say(*scored_lines(scores))
 

@@ -1,4 +1,4 @@
-"""What `ytaudio build` can be told, one option each."""
+"""What `ytaudio build` can be told, one option each, and what takes much to say of other verbs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -30,3 +30,5 @@ Shared = Annotated[
 Slurm = Annotated[
     list[str] | None, typer.Option(metavar="KEY=VALUE", help="For --engine slurm: time=12:00:00, partition=cpu, ...")
 ]
+Streaming = Annotated[bool, typer.Option("--streaming", help="Read clips as they are scored; keep none on disk.")]
+Bf16 = Annotated[bool, typer.Option("--bf16", help="Compute in bfloat16, where it is faster.")]
