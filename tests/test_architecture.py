@@ -23,7 +23,7 @@ INSIDE = {  # of rooms with an order of their own
     "training": (
         *("arguments", "choices", "manual", "processes", "energy", "memory", "runs"),
         *("freezing", "heads", "checkpoints", "augmentations", "data", "preloading", "streaming", "supplies"),
-        *("losses", "averaging", "trainer", "records", "epochs", "fitting", "embedding", "probing"),
+        *("losses", "averaging", "dropout", "trainer", "records", "epochs", "fitting", "embedding", "probing"),
         *("plans", "checks"),
     ),
     "evaluation": (

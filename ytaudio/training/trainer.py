@@ -13,6 +13,7 @@ from transformers import EvalPrediction, Trainer, TrainerCallback
 from ytaudio.intervals import accuracy, counts_of, macro_f1
 from ytaudio.training.averaging import WeightAverage
 from ytaudio.training.data import ClipCollator
+from ytaudio.training.dropout import CheapDropout
 from ytaudio.training.freezing import head_parameter_names
 from ytaudio.training.losses import ClipLoss, mix_pairs
 from ytaudio.training.streaming import ClipStream
@@ -131,7 +132,8 @@ class ClipTrainer(Trainer):
         if model.training and self.mixup_alpha:
             (name, values), classes = next(iter(fed.items())), self.model.config.num_labels
             fed[name], targets = mix_pairs(values, labels, classes, self.mixup_alpha)
-        outputs = model(**fed)
+        with CheapDropout() if model.training and self.args.device.type == "cpu" else nullcontext():
+            outputs = model(**fed)
         summed = loss(outputs.logits, targets).sum()
         if num_items_in_batch is None:
             mean = summed / len(labels)
