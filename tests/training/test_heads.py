@@ -1,3 +1,5 @@
+import logging
+
 import pytest
 import torch
 from making import LABELS
@@ -139,3 +141,20 @@ def test_heads_that_cannot_be_had(tmp_path):
     assert POOLINGS == CHOICES
     again, _ = load_classifier(tmp_path / "pooled", LABELS)
     assert again.config.pooling == "statistics"
+
+
+def test_a_head_that_is_left_behind_is_no_warning_and_anything_else_is(tmp_path):
+    told = []
+    handler = logging.Handler()
+    handler.emit = lambda record: told.append(record.getMessage())
+    logger = logging.getLogger("transformers.modeling_utils")
+    logger.addHandler(handler)
+    try:
+        tiny("wav2vec2", tmp_path, LABELS)
+        load_classifier(tmp_path, LABELS, pooling="attention")
+        assert told == [] and not logger.filters
+        load_classifier(tmp_path, LABELS, pooling="attention", config={"num_hidden_layers": 5})
+    finally:
+        logger.removeHandler(handler)
+    (report,) = told
+    assert "MISSING" in report and "UNEXPECTED" in report and not logger.filters

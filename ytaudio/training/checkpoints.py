@@ -33,6 +33,7 @@ from ytaudio.training.heads import (
     match_labels,
     set_spec_augment,
     sound_config,
+    without_old_head,
 )
 from ytaudio.training.runs import CROP_S
 
@@ -94,9 +95,11 @@ def _from_pretrained(loader: Any, name: str, **kwargs: Any) -> Any:
         raise ModelError(sentence) from error
 
 
-def _weights(loader: Any, name: str, **kwargs: Any) -> PreTrainedModel:
-    """A model from a checkpoint's weights; what the checkpoint lacks is as in a new model."""
+def _weights(loader: Any, name: str, info: dict[str, Any] | None = None, **kwargs: Any) -> PreTrainedModel:
+    """A model from a checkpoint's weights; what it lacks is as in a new model, and `info` learns what fitted."""
     model, told = _from_pretrained(loader, name, output_loading_info=True, **kwargs)
+    if info is not None:
+        info.update(told)
     fill_missing(model, told["missing_keys"])
     return model
 
@@ -201,11 +204,13 @@ def load_classifier(
     set_spec_augment(name, settings, spec_augment)
     head = choose_head(name, settings, pooling, layer_weights)
     extractor = _new_extractor(settings) if build else _from_pretrained(AutoFeatureExtractor, name, **hub)
-    how = {"attn_implementation": attn_implementation} if attn_implementation else {}
+    how: dict[str, Any] = {"attn_implementation": attn_implementation} if attn_implementation else {}
     if build:
         model = _Classifier.from_config(head or settings, **how)
     elif head is not None:
-        model = PooledAudioForAudioClassification(head, _weights(AutoModel, name, config=settings, **hub, **how))
+        with without_old_head() as info:
+            backbone = _weights(AutoModel, name, info, config=settings, **hub, **how)
+        model = PooledAudioForAudioClassification(head, backbone)
     else:
         model = _weights(_Classifier, name, config=settings, ignore_mismatched_sizes=True, **hub, **how)
         match_labels(name, model, before, labels)

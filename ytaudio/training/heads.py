@@ -1,6 +1,8 @@
 """The head that a checkpoint gets: its labels, its pooling, its weights for the layers."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -12,6 +14,36 @@ from ytaudio.errors import ModelError
 from ytaudio.models import PooledAudioConfig
 from ytaudio.models.pooled_audio import POOLINGS
 from ytaudio.training.freezing import backbone_of
+
+_OLD_HEAD = {"projector", "classifier", "layer_weights"}  # what transformers' heads are made of
+_LOADER = "transformers.modeling_utils"  # whose warnings tell what of a checkpoint did not fit
+
+
+@contextmanager
+def without_old_head() -> Iterator[dict[str, Any]]:
+    """Load a backbone from a checkpoint without a warning that its head is left behind, which is what is wanted.
+
+    The loading info of transformers goes into the dict. If anything else did not fit, the whole warning is told.
+    """
+    info: dict[str, Any] = {}
+    held: list[logging.LogRecord] = []
+
+    def hold(record: logging.LogRecord) -> bool:
+        if "LOAD REPORT" not in record.getMessage():
+            return True
+        held.append(record)
+        return False
+
+    logger = logging.getLogger(_LOADER)
+    logger.addFilter(hold)
+    try:
+        yield info
+    finally:
+        logger.removeFilter(hold)
+        left = {key.split(".")[0] for key in info.get("unexpected_keys", ())}
+        if not info or info["missing_keys"] or info["mismatched_keys"] or not left <= _OLD_HEAD:
+            for record in held:
+                logger.handle(record)
 
 
 def sound_config(config: PreTrainedConfig) -> PreTrainedConfig:
