@@ -1,13 +1,8 @@
 import hashlib
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 
 import pytest
-from waiting import until
 
 from ytaudio import clips, media
 from ytaudio.catalog import Video
@@ -332,35 +327,3 @@ def test_a_cut_last_line_is_forgotten_and_its_video_read_again(site, videos, tmp
     site.reset_counts()
     collected, outcomes = gather(tmp_path, videos)
     assert collected.attempted == 1 and len(outcomes) == len(videos)
-
-
-BUILDER = """
-import sys
-from ytaudio.catalog import read_catalog
-from ytaudio.collect import collect
-from ytaudio.ledger import Settings, open_ledger
-settings = Settings(2, 2.0, 0)
-with open_ledger(sys.argv[2], settings) as ledger:
-    print("ready", flush=True)
-    collect(read_catalog(sys.argv[1]).videos, ledger, settings, threads=2)
-"""
-
-
-def test_killed_at_many_moments_a_rerun_ends_with_the_same_clips(site, videos, tmp_path):
-    catalog = tmp_path / "youtube.csv"
-    catalog.write_text("link,category\n" + "".join(f"{video.id},{video.category}\n" for video in videos))
-    _, clean = gather(tmp_path / "clean", videos)
-    environment = {**os.environ, **site.environment()}
-    site.reset_counts()
-    for moment in range(5):
-        command = [sys.executable, "-c", BUILDER, str(catalog), str(tmp_path / "killed")]
-        child = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
-        assert child.stdout.readline() == b"ready\n"
-        target = site.requests + 2 + moment * 3  # a moment measured in what the site has been asked, not in seconds
-        until(lambda child=child, target=target: child.poll() is not None or site.requests >= target)
-        child.send_signal(signal.SIGKILL)
-        child.wait()
-        child.stdout.close()
-    _, resumed = gather(tmp_path / "killed", videos)
-    assert files(tmp_path / "killed" / "clips") == files(tmp_path / "clean" / "clips")
-    assert {v: o.clips for v, o in resumed.items()} == {v: o.clips for v, o in clean.items()}

@@ -82,7 +82,7 @@ def test_the_script_is_launched_as_it_says_though_it_is_called_like_the_library(
         model_folder(tmp_path / "model"),
         dataset_folder(tmp_path / "data", {"train": 3, "test": 3}) / "dataset",
     )
-    command = [sys.executable, RECIPE, "--model", folder, "--dataset_name", data]
+    command = [sys.executable, RECIPE, "--model", folder, "--dataset_name", data, "--floors", "no"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "3 videos (6 clips)" in done.stdout and (folder / "scores.json").is_file()

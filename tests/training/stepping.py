@@ -1,4 +1,4 @@
-"""A program for one process or several: three steps over six videos, and what came of them.
+"""A program for one process or several: three steps over six videos, and what came of them; then the same as a stream.
 
 python stepping.py DATASET OUT BATCH_PER_PROCESS
 """
@@ -15,6 +15,7 @@ from ytaudio.testing.models import SIZES
 from ytaudio.training.checkpoints import load_classifier
 from ytaudio.training.data import ClipCollator, open_dataset
 from ytaudio.training.losses import ClipLoss
+from ytaudio.training.streaming import open_stream
 from ytaudio.training.trainer import ClipTrainer
 
 STILL = dict.fromkeys(
@@ -70,6 +71,7 @@ def main(data: str, out: str, batch: str) -> None:
     )
     trainer.train()
     scores = trainer.evaluate()
+    share(trainer, data, Path(out))
     if not trainer.is_world_process_zero():
         return
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
@@ -81,6 +83,17 @@ def main(data: str, out: str, batch: str) -> None:
     save_file(
         {name: value.contiguous() for name, value in model.state_dict().items()}, Path(out, "weights.safetensors")
     )
+
+
+def share(trainer: ClipTrainer, data: str, out: Path) -> None:
+    """Go through an epoch of the stream, and note which video this process had of each clip."""
+    trainer.train_dataset = open_stream(data).splits["train"]
+    trainer.data_collator = list  # rows as they are
+    loader = trainer.get_train_dataloader()
+    rows = [row for batch in loader for row in batch]
+    out.mkdir(exist_ok=True)
+    names = [row["audio"]["path"].split("_")[0] for row in rows]
+    (out / f"heard-{trainer.args.process_index}.json").write_text(json.dumps(names))
 
 
 if __name__ == "__main__":

@@ -20,15 +20,23 @@ from ytaudio.training.manual import (
 RECIPE = Path(__file__).parents[2] / "recipes" / "finetune.py"
 
 
-def asked(*argv: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, str(RECIPE), *argv], capture_output=True, text=True)
+ASKED = """
+import runpy, sys
+sys.argv = [sys.argv[1], "--help"]
+runpy.run_path(sys.argv[0], run_name="__main__")
+heavy = ("datasets", "transformers.trainer", "sklearn", "librosa")
+print([name for name in heavy if name in sys.modules], file=sys.stderr)
+"""
 
 
 @pytest.fixture(scope="module")
-def told() -> str:
-    done = asked("--help")
-    assert done.returncode == 0 and not done.stderr
-    return done.stdout
+def asked() -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-c", ASKED, str(RECIPE)], capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def told(asked) -> str:
+    return asked.stdout
 
 
 def test_help_is_groups_of_settings_a_line_or_two_each_with_defaults(told):
@@ -66,13 +74,8 @@ def TrainingArguments_with_defaults() -> type:
     return dataclasses.make_dataclass("All", others, bases=(TrainingArguments,))
 
 
-def test_help_answers_before_datasets_or_a_trainer_are_imported():
-    script = (
-        "import runpy, sys; sys.argv = ['finetune.py', '--help']; runpy.run_path(sys.argv.pop(0), run_name='x'); "
-        "print([m for m in ('datasets', 'transformers.trainer', 'sklearn', 'librosa') if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=RECIPE.parent)
-    assert done.stdout.strip() == "[]", done.stderr
+def test_help_answers_before_datasets_or_a_trainer_are_imported(asked):
+    assert (asked.returncode, asked.stderr.strip()) == (0, "[]")
 
 
 @pytest.mark.parametrize("argv, asks", [(["x.yaml", "-h"], True), (["--help", "all"], True), (["--helper"], False)])

@@ -1,7 +1,5 @@
 import os
 import pickle
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -213,27 +211,6 @@ def test_a_resume_in_mid_epoch_ends_as_a_training_that_was_not_cut(published, tm
         [log["loss"] for log in trainer.state.log_history if "loss" in log][-3:] for trainer in (straight, resumed)
     ]
     assert losses[0] == losses[1]
-
-
-def test_two_processes_share_an_epoch(published, tmp_path):
-    script = tmp_path / "both.py"
-    script.write_text(
-        "import sys\n"
-        f"sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[1])]!r}\n"
-        "from pathlib import Path\n"
-        "from test_streaming import Noted, REPO, open_stream, trainer_of\n"
-        "trainer = trainer_of(Path(sys.argv[1]), open_stream(REPO, buffer=8), dataloader_num_workers=1)\n"
-        "trainer.data_collator = Noted(Path(sys.argv[1]))\n"
-        "loader = trainer.get_train_dataloader()\n"
-        "print('batches', len(loader), sum(1 for _ in loader))\n"
-    )
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "0"]
-    done = subprocess.run([*launch, "--standalone", str(script), str(tmp_path)], capture_output=True, text=True)
-    assert done.stdout.count("batches 8 8") == 2, done.stderr[-3000:]
-    noted = [[int(place) for place in path.read_text().split()] for path in tmp_path.glob("*.txt")]
-    assert len(noted) == 2 and sorted(noted[0] + noted[1]) == list(range(64))
-    groups = [{place // 4 for place in places} for places in noted]
-    assert not groups[0] & groups[1], "neither fetched what the other did"
 
 
 def test_a_stream_of_what_is_no_parquet_is_refused(tmp_path):

@@ -1,11 +1,11 @@
 import json
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
+import stepping
 import torch
 from making import LABELS, dataset_folder, tone
 from safetensors.torch import load_file
@@ -173,15 +173,19 @@ def test_micro_batches_of_uneven_sizes_make_the_step_of_one_batch(kind, dataset,
         assert torch.allclose(seen[1][name], gradient, rtol=1e-3, atol=1e-6), name
 
 
-def test_two_processes_take_the_very_steps_of_one(tmp_path):
+def test_two_processes_take_the_very_steps_of_one_and_share_a_stream(tmp_path):
     """Three steps of four crops: all in one process, and two in each of two processes over gloo."""
-    data = dataset_folder(tmp_path, {"train": 6, "validation": 3}) / "dataset"
-    program = Path(__file__).with_name("stepping.py")
-    lone = [sys.executable, program, data, tmp_path / "one", "4"]
-    both = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", program, data]
-    for command in (lone, [*both, tmp_path / "two", "2"]):
-        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env={**os.environ})
-        assert done.returncode == 0, done.stderr
+    data = dataset_folder(tmp_path, {"train": 6, "validation": 3}, seconds=1.2) / "dataset"
+    part = data / "data" / "train-00000-of-00001.parquet"
+    pq.write_table(pq.read_table(part), part, row_group_size=2)
+    stepping.main(str(data), str(tmp_path / "one"), "4")
+    both = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", stepping.__file__]
+    command = [*both, str(data), str(tmp_path / "two"), "2"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    heard = [json.loads(path.read_text()) for path in (tmp_path / "two").glob("heard-*.json")]
+    assert len(heard) == 2 and sorted(heard[0] + heard[1]) == sorted(2 * [f"trai{n:06d}" for n in range(6)])
+    assert not set(heard[0]) & set(heard[1]), "a row group of two clips is a video: neither fetched what the other did"
     one, two = (json.loads((tmp_path / name / "told.json").read_text()) for name in ("one", "two"))
     assert (one["processes"], two["processes"]) == (1, 2)
     assert two["losses"] == pytest.approx(one["losses"], rel=1e-4)
