@@ -1,6 +1,5 @@
 import importlib.util
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ import torch
 from huggingface_hub import HfApi
 from making import LABELS, dataset_folder
 from safetensors.torch import load_file
+from stepping import STILL
 from test_checkpoints import TINY_WAV2VEC2
 
 from ytaudio.evaluation.scores import Scores
@@ -17,6 +17,7 @@ from ytaudio.training.checkpoints import load_for_inference
 from ytaudio.training.runs import RUN_FILE, TrainingRun
 
 RECIPES = Path(__file__).parents[2] / "recipes"
+CALM = {**TINY_WAV2VEC2, **STILL, "feat_extract_norm": "layer", "apply_spec_augment": False}
 TINY = ["--model_config", json.dumps({"width": 4, "hidden_size": 8}), "--crop_seconds", "1", "--use_cpu"]
 
 
@@ -108,21 +109,6 @@ def test_training_stops_early_and_keeps_the_best_epoch(finetune, local, tmp_path
     finetune.main([*argv, "--learning_rate", "0", "--early_stopping_patience", "2", "--num_train_epochs", "9"])
     run = TrainingRun.load(tmp_path)
     assert max(entry["epoch"] for entry in run.history) == 3, "the first epoch and two that were no better"
-
-
-def test_accelerate_launches_it_from_anywhere_with_wav2vec2(local, tmp_path):
-    # The small wav2vec2 is of random weights: wav2vec2 is a model type here, not a checkpoint.
-    argv = [str(RECIPES / "wav2vec2.yaml"), "--dataset_name", local, "--output_dir", "run", "--max_steps", "1"]
-    argv += ["--model_name_or_path", "wav2vec2", "--model_config", json.dumps(TINY_WAV2VEC2), "--crop_seconds", "1"]
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "1", "--cpu"]
-    done = subprocess.run(
-        [*command, str(RECIPES / "finetune.py"), *argv], cwd=tmp_path, capture_output=True, text=True, env=os.environ
-    )
-    assert done.returncode == 0, done.stderr
-    assert "test: accuracy" in done.stdout and "it/s" not in done.stdout + done.stderr
-    run = TrainingRun.load(tmp_path / "run")
-    assert run.settings["freeze"] == "feature_encoder" and 0 < run.trainable_parameters < run.parameters
-    assert load_for_inference(tmp_path / "run")[0].config.model_type == "wav2vec2"
 
 
 @pytest.mark.parametrize(
@@ -221,6 +207,29 @@ def test_what_may_bring_accuracy_is_wired(finetune, local, tmp_path):
     run = TrainingRun.load(tmp_path)
     assert run.history[-1]["step"] == 2 and run.settings["ema_decay"] == 0.9 and run.price.endswith("EUR at 3 an hour")
     assert (tmp_path / "checkpoint-2" / "averaged_weights.safetensors").exists()
+
+
+def test_a_head_fitted_first_is_where_training_begins_and_a_resume_does_not_fit_it_again(
+    finetune, local, tmp_path, capsys
+):
+    def launch(folder: str, epochs: int, *more: str) -> str:
+        argv = ["--model_name_or_path", "wav2vec2", "--model_config", json.dumps(CALM), "--dataset_name", local]
+        argv += ["--crop_seconds", "1.5", "--use_cpu", "--lr_scheduler_type", "constant"]  # clips are as long
+        argv += ["--head_learning_rate", "1e-2"]
+        argv += ["--output_dir", str(tmp_path / folder), "--num_train_epochs", str(epochs), *more]
+        finetune.main([*argv, "--metric_for_best_model", "loss", "--no_greater_is_better"])
+        return capsys.readouterr().out
+
+    def losses(folder: str) -> list[float]:
+        return [entry["loss"] for entry in TrainingRun.load(tmp_path / folder).history if "loss" in entry]
+
+    assert "crops embedded" in launch("whole", 2, "--head_first")
+    launch("cold", 1)
+    assert losses("whole")[0] < 0.5 * losses("cold")[0], "training goes on from the fitted head"
+    assert "crops embedded" in launch("cut", 1, "--head_first")
+    again = launch("cut", 2, "--head_first")
+    assert "going on from" in again and "crops embedded" not in again
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "cut"))
 
 
 def test_a_class_may_be_absent_and_a_split_may_be_one_video(finetune, tmp_path, capsys):

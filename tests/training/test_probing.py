@@ -7,11 +7,12 @@ from transformers import TrainingArguments
 import ytaudio.models  # noqa: F401 (registers our own)
 from ytaudio.errors import ModelError, UserError
 from ytaudio.testing.models import tiny
+from ytaudio.training import probing
 from ytaudio.training.checkpoints import load_classifier, load_for_inference
 from ytaudio.training.choices import AccuracyArguments
 from ytaudio.training.data import ClipCollator, open_dataset
 from ytaudio.training.freezing import head_parameter_names
-from ytaudio.training.losses import ClipLoss
+from ytaudio.training.losses import ClipLoss, balanced_weights
 from ytaudio.training.probing import (
     CACHE,
     EPOCHS,
@@ -141,3 +142,45 @@ def test_what_cannot_be_probed_is_said_in_a_sentence(dataset, tmp_path):
     model, extractor = tiny("wav2vec2", None, LABELS)
     with pytest.raises(UserError, match="leave out --streaming"):
         fit_on_embeddings(model, extractor, dataset["train"].to_iterable_dataset(), crop_seconds=1.0)
+
+
+def test_weights_of_the_head_decay_and_neither_biases_nor_layer_weights(dataset, monkeypatch):
+    def fitted(decay: float) -> dict[str, torch.Tensor]:
+        """What one step makes of a head whose loss knows no clip: only decay moves it."""
+        monkeypatch.setattr(probing, "WEIGHT_DECAY", decay)
+        model, extractor = tiny("hubert", None, LABELS, use_weighted_layer_sum=True)
+        with torch.no_grad():
+            for name in head_parameter_names(model):
+                model.get_parameter(name).fill_(1.0)
+        none = ClipLoss(torch.tensor([1.0, 0.0, 0.0]) * 1e-30)
+        settings = {"crop_seconds": 1.0, "epochs": 1, "learning_rate": 0.1, "loss": none}
+        fit_on_embeddings(model, extractor, dataset["train"], **settings)
+        return {name: model.get_parameter(name).detach() for name in head_parameter_names(model)}
+
+    with_decay, without = fitted(0.5), fitted(0.0)
+    moved = {name for name in without if not torch.equal(with_decay[name], without[name])}
+    assert moved == {"projector.weight", "classifier.weight"}
+    assert {"projector.bias", "classifier.bias", "layer_weights"} == without.keys() - moved
+
+
+def test_class_weights_and_smoothing_of_the_settings_are_the_heads(dataset, tmp_path):
+    few = dataset["train"].select([n for n, label in enumerate(dataset["train"]["label"]) if label != 2 or n < 6])
+    assert len(set(np.bincount(few["label"]).tolist())) > 1, "one class is rarer"
+
+    def fitted(smoothing: float, weights: str) -> list[float]:
+        quiet = {"report_to": "none", "disable_tqdm": True, "use_cpu": True}
+        args = TrainingArguments(str(tmp_path), label_smoothing_factor=smoothing, **quiet)
+        model, extractor = tiny("wav2vec2", None, LABELS)
+        probe = fit_head(model, extractor, few, None, args, AccuracyArguments(class_weights=weights), 1.0, epochs=2)
+        return [entry["loss"] for entry in probe.history]
+
+    def by_hand(smoothing: float, balanced: bool) -> list[float]:
+        model, extractor = tiny("wav2vec2", None, LABELS)
+        loss = ClipLoss(balanced_weights(few["label"], 3) if balanced else None, smoothing)
+        probe = fit_on_embeddings(model, extractor, few, crop_seconds=1.0, epochs=2, loss=loss, seed=42)
+        return [entry["loss"] for entry in probe.history]
+
+    plain = fitted(0.0, "none")
+    for smoothing, weights in ((0.3, "none"), (0.0, "balanced"), (0.3, "balanced")):
+        found = fitted(smoothing, weights)
+        assert found == by_hand(smoothing, weights == "balanced") and found != plain
