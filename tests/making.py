@@ -1,9 +1,12 @@
 """Small real datasets, models and scores that several tests share."""
 
 import hashlib
+import importlib.util
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +22,18 @@ from ytaudio.splits import PROTOCOLS
 from ytaudio.training.runs import TrainingRun
 from ytaudio.visits import clip_path
 
+RECIPES = Path(__file__).parents[1] / "recipes"
 LABELS = ("art_music", "food", "travel")
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def load_recipe(name: str) -> ModuleType:
+    """A recipe as a module; by another name than its own, since a library is called evaluate, too."""
+    spec = importlib.util.spec_from_file_location(f"{name}_recipe", RECIPES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where typing looks a dataclass's hints up
+    spec.loader.exec_module(module)
+    return module
 
 
 def tone(label: int, seed: int, seconds: float = 2.0) -> np.ndarray:

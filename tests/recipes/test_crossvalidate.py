@@ -1,26 +1,18 @@
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import pytest
-from making import LABELS, dataset_folder
+from making import LABELS, RECIPES, dataset_folder, load_recipe
 
 from ytaudio.evaluation.crossscores import MODEL, CrossValidation, difference
 from ytaudio.evaluation.floors import MAJORITY, MFCC
 
-RECIPES = Path(__file__).parents[2] / "recipes"
 TINY = ["--model_config", json.dumps({"width": 4, "hidden_size": 8}), "--crop_seconds", "1", "--use_cpu"]
 FOLDS = ["--folds", "2", "--seeds", "5", "--num_train_epochs", "1"]
 
 
 @pytest.fixture(scope="module")
 def recipe():
-    spec = importlib.util.spec_from_file_location("crossvalidate", RECIPES / "crossvalidate.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["crossvalidate"] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_recipe("crossvalidate")
 
 
 @pytest.fixture(scope="module")

@@ -1,26 +1,19 @@
-import importlib.util
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from huggingface_hub import HfApi, ModelCard
-from making import LABELS, dataset_folder, model_folder
+from making import LABELS, RECIPES, dataset_folder, load_recipe, model_folder
 
 from ytaudio.evaluation.predictions import load_scores
 from ytaudio.hub import push_dataset, push_model
 
-RECIPE = Path(__file__).parents[2] / "recipes" / "evaluate.py"
+RECIPE = RECIPES / "evaluate.py"
 
 
 @pytest.fixture(scope="module")
 def recipe():
-    """The recipe as a module, under another name than the library's."""
-    spec = importlib.util.spec_from_file_location("evaluate_recipe", RECIPE)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_recipe("evaluate")
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,3 @@
-import importlib.util
 import json
 import subprocess
 import sys
@@ -7,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from huggingface_hub import HfApi
-from making import LABELS, dataset_folder
+from making import LABELS, RECIPES, dataset_folder, load_recipe
 from safetensors.torch import load_file
 from stepping import STILL
 from test_checkpoints import TINY_WAV2VEC2
@@ -16,18 +15,13 @@ from ytaudio.evaluation.scores import Scores
 from ytaudio.training.checkpoints import load_for_inference
 from ytaudio.training.runs import RUN_FILE, TrainingRun
 
-RECIPES = Path(__file__).parents[2] / "recipes"
 CALM = {**TINY_WAV2VEC2, **STILL, "feat_extract_norm": "layer", "apply_spec_augment": False}
 TINY = ["--model_config", json.dumps({"width": 4, "hidden_size": 8}), "--crop_seconds", "1", "--use_cpu"]
 
 
 @pytest.fixture(scope="module")
 def finetune():
-    spec = importlib.util.spec_from_file_location("finetune", RECIPES / "finetune.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["finetune"] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_recipe("finetune")
 
 
 @pytest.fixture(scope="module")

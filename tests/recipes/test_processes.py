@@ -1,6 +1,5 @@
 """The whole recipe in two processes, as recipes/accelerate/cpu.yaml launches it."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -12,7 +11,7 @@ import torch
 from accelerate.commands.config.config_args import load_config_from_file
 from accelerate.utils import DistributedType
 from huggingface_hub import HfApi
-from making import dataset_folder
+from making import RECIPES, dataset_folder, load_recipe
 from safetensors.torch import load_file
 from stepping import STILL
 from test_checkpoints import TINY_WAV2VEC2
@@ -23,7 +22,6 @@ from ytaudio.training.checkpoints import load_for_inference
 from ytaudio.training.processes import check_joined
 from ytaudio.training.runs import TrainingRun
 
-RECIPES = Path(__file__).parents[2] / "recipes"
 # layer norm, no dropout and no masks: nothing depends on how crops are dealt out
 CONFIG = {**TINY_WAV2VEC2, **STILL, "feat_extract_norm": "layer", "apply_spec_augment": False}
 
@@ -57,7 +55,9 @@ def test_two_processes_train_as_one_does_with_the_same_crops_a_step_and_after_a_
     one = tmp_path / "one"
     one.mkdir()
     monkeypatch.chdir(one)
-    finetune().main([*settings(data, "--per_device_train_batch_size", "4"), "--num_train_epochs", "2", "--use_cpu"])
+    load_recipe("finetune").main(
+        [*settings(data, "--per_device_train_batch_size", "4"), "--num_train_epochs", "2", "--use_cpu"]
+    )
 
     two = tmp_path / "two"
     two.mkdir()
@@ -81,14 +81,6 @@ def test_two_processes_train_as_one_does_with_the_same_crops_a_step_and_after_a_
         assert weights.keys() == same.keys()
         for key, value in weights.items():
             assert torch.allclose(value, same[key], atol=2e-5), key
-
-
-def finetune():
-    spec = importlib.util.spec_from_file_location("finetune", RECIPES / "finetune.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["finetune"] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_a_mistake_in_two_processes_is_told_once_and_nothing_hangs(data, tmp_path):

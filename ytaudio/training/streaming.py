@@ -166,10 +166,6 @@ class Streamed:
         """How many clips each split has."""
         return {split: len(stream) for split, stream in self.splits.items()}
 
-    def label_counts(self, split: str) -> list[int]:
-        """How many clips of a split have each label, in the labels' order."""
-        return np.bincount(self.splits[split]["label"], minlength=len(self.labels)).tolist()
-
 
 def open_stream(name: str | Path, revision: str | None = None, *, seed: int = 0, buffer: int = BUFFER) -> Streamed:
     """A dataset of the Hub, or of a folder, whose audio is read when it is asked for, and not before.
