@@ -77,6 +77,7 @@ class Settings:
 # 1. Settings: the YAML file, and the command line over it.
 def read_settings(argv: Sequence[str]) -> Settings:
     """All settings, checked before anything is loaded; else a SettingsError."""
+    import torch
     from transformers.trainer_utils import IntervalStrategy, SaveStrategy
 
     from ytaudio.training.records import progress_bars
@@ -102,6 +103,7 @@ def read_settings(argv: Sequence[str]) -> Settings:
         args.eval_strategy, args.save_strategy = IntervalStrategy.NO, SaveStrategy.NO
         args.load_best_model_at_end = False
     progress_bars()
+    args.dataloader_pin_memory &= torch.cuda.is_available()
     settings = {name: value for name, value in given.items() if name not in NOT_TRAINING} | {"crops": run.crops}
     return Settings(run, choices, args, json.loads(json.dumps(settings, default=str)))
 

@@ -187,7 +187,8 @@ def _steps(
 
 
 def _farewell(folder: Path, user: str, seconds: float) -> None:
-    port = 8642
+    port, recipes = 8642, os.path.relpath(recipes_folder())
+    near = str(recipes_folder()) if recipes.startswith("..") else recipes
     print(  # noqa: T201
         f"""
 Done in {seconds:.0f} s. Look at what was published:
@@ -201,6 +202,6 @@ For the real thing change three settings:
   2. the CSV:    Kaggle's youtube.csv:  ytaudio build youtube.csv sounds --per-category 109
                                         ytaudio push dataset sounds YOU/sounds
   3. the model:  pretrained, with the recipe's own settings:
-     accelerate launch {os.path.relpath(recipes_folder())}/finetune.py wav2vec2.yaml --dataset_name YOU/sounds \\
+     accelerate launch {near}/finetune.py wav2vec2.yaml --dataset_name YOU/sounds \\
          --output_dir wav2vec2 --push_to_hub --hub_model_id YOU/wav2vec2-sounds"""
     )

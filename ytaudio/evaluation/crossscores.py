@@ -27,6 +27,7 @@ from ytaudio.intervals import (
     balanced_accuracy,
     counts_of,
     grouped,
+    interval,
     macro_f1,
     percentiles,
     resample,
@@ -125,9 +126,11 @@ def _measured(found: np.ndarray, weights: Sequence[float], bounds: Interval, sta
     seeds = len(by_seed)
     drawn = np.tensordot(resample(found, statistic, RESAMPLES, SEED), weights, axes=(1, 0))  # (resamples, seeds)
     shares = np.random.default_rng(SEED + 1).multinomial(seeds, np.full(seeds, 1 / seeds), size=len(drawn)) / seeds
-    interval = percentiles((drawn * shares).sum(axis=1), len(found), bounds)
+    mean, samples, units = float(by_seed.mean()), (drawn * shares).sum(axis=1), len(found)
+    share = bounds == (0.0, 1.0)  # and not a difference
+    span = interval(mean, samples, units) if share else percentiles(samples, units, bounds)
     deviation = round(float(by_seed.std(ddof=1)), 6) if seeds > 1 else None
-    return Measured(round(float(by_seed.mean()), 6), deviation, interval)
+    return Measured(round(mean, 6), deviation, span)
 
 
 def measures(cross: CrossValidation, system: str = MODEL, over: str = CHANNELS) -> dict[str, Measured]:

@@ -39,7 +39,7 @@ def check_settings(run: Any, args: Any, given: Iterable[str] = ()) -> None:
         raise SettingsError(
             "--streaming is for what memory does not hold, --preload for what it does: give one of them."
         )
-    if run.probe and run.freeze not in ("none", "backbone"):
+    if run.probe and run.freeze not in ("none", "feature_encoder", "backbone"):  # a backbone has the encoder in it
         raise SettingsError(f"--probe trains the head alone: leave --freeze {run.freeze} out.")
     check_trackers(args.report_to)
     price_of(run.price_per_hour, 0.0)

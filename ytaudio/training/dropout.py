@@ -68,7 +68,11 @@ class CheapDropout(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         """Every function of torch passes here; two of them are replaced."""
-        ours = {F.dropout: dropout, F.scaled_dot_product_attention: attention}.get(func)
+        replaced: dict[Callable[..., Any], Callable[..., Any]] = {
+            F.dropout: dropout,
+            F.scaled_dot_product_attention: attention,
+        }
+        ours = replaced.get(func)
         tensor = args[0] if args else None
         if ours and isinstance(tensor, Tensor) and tensor.device.type == "cpu":
             return ours(*args, **(kwargs or {}))

@@ -191,7 +191,7 @@ def enough_memory(args: Any, crop_seconds: float | None) -> Iterator[None]:
     raise MemoryShort(  # outside the handler, which would keep the training's tensors alive in its traceback
         f"There is too little memory for {args.per_device_train_batch_size} {crops} at once in training and "
         f"{args.per_device_eval_batch_size} in evaluation: {what_to_lower(args, crop_seconds)}; "
-        "checkpoints are kept and go on with the same settings, --overwrite begins anew with others."
+        "checkpoints are kept, and as many crops a step go on from them; --overwrite begins anew with other settings."
     )
 
 
