@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ytaudio.training.dropout import CheapDropout, kept
+from ytaudio.training.dropout import CheapDropout, kept, pays
 
 
 @pytest.mark.parametrize("p", [0.05, 0.1, 0.5, 0.9])
@@ -60,3 +60,10 @@ def test_attention_is_torchs_but_for_what_is_dropped(mask):
         many = [F.scaled_dot_product_attention(query, key, value, masks[mask], 0.2) for _ in range(3000)]
     assert not torch.equal(many[0], many[1])
     torch.testing.assert_close(torch.stack(many).mean(0), expected, atol=0.06, rtol=0.0)
+
+
+@pytest.mark.parametrize("vendor, slow", [("AuthenticAMD", True), ("GenuineIntel", False)])
+def test_intels_processors_are_left_to_mkl(vendor, slow, tmp_path):
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nvendor_id\t: {vendor}\n")
+    assert pays(tmp_path / "cpuinfo") == (slow or not torch.backends.mkl.is_available())
+    assert pays(tmp_path / "nowhere")

@@ -1,12 +1,13 @@
 """Dropout at a third of the cost on a CPU: the same probabilities, drawn 16 random bits at a time.
 
-torch draws a double for each element, one after the other, unless the processor is Intel's: a fifth of a step of
-wav2vec2 in bf16. Four elements to each 64 bits of the same generator leave the distribution as it is, to one part in
+torch draws a double for each element, one after the other, unless the processor is Intel's (bernoulli_mkl_kernel of
+its source): a fifth of a step of wav2vec2 in bf16. Four elements to each 64 bits of the same generator leave the distribution as it is, to one part in
 65,536, and seeds, resumes and checkpointed activations as exact as they were; the masks are others than torch's.
 """
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,6 +16,13 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 _STEPS = 1 << 16
+
+
+def pays(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether torch's own masks are the slow ones here: they are not where MKL draws them in parallel."""
+    if not torch.backends.mkl.is_available():
+        return True
+    return not cpuinfo.is_file() or "GenuineIntel" not in cpuinfo.read_text(errors="replace")
 
 
 def kept(like: Tensor, p: float) -> Tensor:

@@ -13,7 +13,7 @@ from transformers import EvalPrediction, Trainer, TrainerCallback
 from ytaudio.intervals import accuracy, counts_of, macro_f1
 from ytaudio.training.averaging import WeightAverage
 from ytaudio.training.data import ClipCollator
-from ytaudio.training.dropout import CheapDropout
+from ytaudio.training.dropout import CheapDropout, pays
 from ytaudio.training.freezing import head_parameter_names
 from ytaudio.training.losses import ClipLoss, mix_pairs
 from ytaudio.training.streaming import ClipStream
@@ -103,6 +103,7 @@ class ClipTrainer(Trainer):
         self.model_accepts_loss_kwargs = self.loss_is_scaled_for_ga = True
         self.eval_collator, self.loss = eval_collator, loss or ClipLoss()
         self.head_learning_rate, self.mixup_alpha = head_learning_rate, mixup_alpha
+        self.cheap_dropout = self.args.device.type == "cpu" and pays()
         self.average = WeightAverage(self.model, ema_decay) if ema_decay else None
         self.add_callback(_Steps(data_collator, self.average))
 
@@ -132,7 +133,7 @@ class ClipTrainer(Trainer):
         if model.training and self.mixup_alpha:
             (name, values), classes = next(iter(fed.items())), self.model.config.num_labels
             fed[name], targets = mix_pairs(values, labels, classes, self.mixup_alpha)
-        with CheapDropout() if model.training and self.args.device.type == "cpu" else nullcontext():
+        with CheapDropout() if model.training and self.cheap_dropout else nullcontext():
             outputs = model(**fed)
         summed = loss(outputs.logits, targets).sum()
         if num_items_in_batch is None:
