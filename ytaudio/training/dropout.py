@@ -1,8 +1,9 @@
 """Dropout at a third of the cost on a CPU: the same probabilities, drawn 16 random bits at a time.
 
 torch draws a double for each element, one after the other, unless the processor is Intel's (bernoulli_mkl_kernel of
-its source): a fifth of a step of wav2vec2 in bf16. Four elements to each 64 bits of the same generator leave the distribution as it is, to one part in
-65,536, and seeds, resumes and checkpointed activations as exact as they were; the masks are others than torch's.
+its source): a fifth of a step of wav2vec2 in bf16. Four elements to each 64 bits of the same generator leave the
+distribution as it is, to one part in 65,536, and seeds, resumes and checkpointed activations as exact as they were; the
+masks are others than torch's.
 """
 
 import math
