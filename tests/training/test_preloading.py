@@ -12,7 +12,8 @@ from transformers import Wav2Vec2FeatureExtractor
 from ytaudio.clips import encode
 from ytaudio.errors import UserError
 from ytaudio.training.data import ClipCollator
-from ytaudio.training.preloading import bytes_needed, memory_available, preload
+from ytaudio.training.memory import available
+from ytaudio.training.preloading import bytes_needed, preload
 
 FEATURES = Features(
     {
@@ -97,4 +98,4 @@ def test_what_does_not_fit_is_refused_with_the_figures_before_it_is_decoded(spli
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "100000000")
     with pytest.raises(UserError, match="in each of 100000000 processes"):
         preload(split)
-    assert memory_available() > 1e6
+    assert available(torch.device("cpu")) > 1e6

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-import torch
 from datasets import Dataset
 from transformers import PreTrainedModel, TrainerCallback, TrainingArguments, set_seed
 
@@ -78,7 +77,6 @@ def clip_trainer(
     *,
     crop_seconds: float,
     labels: Sequence[int] | None = None,
-    validation_videos: Sequence[Any] | None = None,
     callbacks: Sequence[TrainerCallback] = (),
 ) -> ClipTrainer:
     """A Trainer over random crops of `train` that judges by videos of `validation`; it publishes nothing by itself.
@@ -92,7 +90,6 @@ def clip_trainer(
         validation: such rows too, with video_id; None for no evaluation, which `args` must agree with.
         crop_seconds: length of the crops.
         labels: of train's rows, where it is a stream; read from it where left out.
-        validation_videos: of validation's rows, where it is a stream.
         callbacks: besides Trainer's own.
 
     Raises:
@@ -109,13 +106,8 @@ def clip_trainer(
             raise UserError("A stream gives each clip once: give --oversample no with --streaming.")
     judged, metrics = validation, None
     if validation is not None:
-        metrics = VideoMetrics(validation_videos or videos_of(validation))
-        if isinstance(validation, torch.utils.data.IterableDataset):
-            if choices.validation_crops > 1:
-                raise UserError("A stream gives each clip once: leave validation_crops at 1 with --streaming.")
-        else:
-            judged = CropsOf(_needed(validation), choices.validation_crops)
-            metrics = VideoMetrics([v for v in videos_of(validation) for _ in range(choices.validation_crops)])
+        judged = CropsOf(_needed(validation), choices.validation_crops)
+        metrics = VideoMetrics([v for v in videos_of(validation) for _ in range(choices.validation_crops)])
     args.push_to_hub = False
     args.remove_unused_columns = False  # the collator, not the model, takes the dataset's columns
     augmentation = Augmentation(**{one.name: getattr(choices, one.name) for one in fields(Augmentation)})

@@ -14,15 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pyarrow as pa
 import soundfile
+import torch
 from datasets import Dataset, Features
 from torch.utils.data import Dataset as TorchDataset
 
 from ytaudio.clips import SAMPLING_RATE, decode
 from ytaudio.errors import UserError
 from ytaudio.training.data import crc_of
+from ytaudio.training.memory import available
 
 SPARE = 0.1  # of the memory available that is left alone
 _BATCH = 64  # clips looked at together
@@ -91,15 +92,6 @@ def bytes_needed(split: Dataset) -> tuple[int, type]:
     return sum(length for length, _ in measured) * np.dtype(kind).itemsize, kind
 
 
-def memory_available() -> int:
-    """Bytes that this process may still take: the machine's, or less where a cgroup says so."""
-    free, group = psutil.virtual_memory().available, Path("/sys/fs/cgroup")
-    try:
-        return min(free, int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
-    except (OSError, ValueError):  # no cgroup, or "max"
-        return free
-
-
 def preload(split: Dataset, *, limit_bytes: int | None = None, name: str = "the clips") -> Preloaded:
     """Decode every clip of a split into memory, with a bar where there is a terminal.
 
@@ -117,11 +109,13 @@ def preload(split: Dataset, *, limit_bytes: int | None = None, name: str = "the 
 
     needed, kind = bytes_needed(split)
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    limit = int(memory_available() * (1 - SPARE)) // processes if limit_bytes is None else limit_bytes
-    if needed > limit:
+    if limit_bytes is None:
+        free = available(torch.device("cpu"))
+        limit_bytes = needed if free is None else int(free * (1 - SPARE)) // processes
+    if needed > limit_bytes:
         each = f" in each of {processes} processes" if processes > 1 else ""
         raise UserError(
-            f"Decoded, {name} take {_size(needed)} of memory{each}, and {_size(limit)} may be taken: leave out "
+            f"Decoded, {name} take {_size(needed)} of memory{each}, and {_size(limit_bytes)} may be taken: leave out "
             "--preload to read crops from disk instead, or take a machine with more memory."
         )
     samples: np.ndarray = np.empty(needed // np.dtype(kind).itemsize, kind)
