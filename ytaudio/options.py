@@ -32,3 +32,7 @@ Slurm = Annotated[
 ]
 Streaming = Annotated[bool, typer.Option("--streaming", help="Read clips as they are scored; keep none on disk.")]
 Bf16 = Annotated[bool, typer.Option("--bf16", help="Compute in bfloat16, where it is faster.")]
+Public = Annotated[bool, typer.Option("--public", help="Anyone may read it; the default is private.")]
+Repo = Annotated[str, typer.Argument(metavar="USER/NAME", help="The repository on the Hub that HF_ENDPOINT names.")]
+Trust = Annotated[bool, typer.Option("--trust-remote-code", help="Run the model code that lies in its repository.")]
+DatasetName = Annotated[str, typer.Option("--dataset", metavar="USER/NAME", help="Dataset on the Hub, or a folder.")]
