@@ -22,6 +22,14 @@ Patience = Annotated[float, typer.Option(min=0.0, max=604_800.0, help="Seconds t
 Cookies = Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Cookies file in Netscape format.")]
 CookiesFromBrowser = Annotated[str | None, typer.Option(help="Take cookies from firefox, chrome, ...")]
 Proxy = Annotated[str | None, typer.Option(help="HTTP or SOCKS proxy for the video site.")]
+AllowPrivateHosts = Annotated[
+    bool,
+    typer.Option(
+        "--allow-private-hosts",
+        envvar="YTAUDIO_ALLOW_PRIVATE_HOSTS",
+        help="Follow links into this machine and private networks, for tests and labs.",
+    ),
+]
 Engine = Annotated[str | None, typer.Option(help="Many machines: slurm or ray; local for a trial.")]
 Tasks = Annotated[int, typer.Option(min=1, help="Tasks for --engine, each with its share of the videos.")]
 Shared = Annotated[

@@ -34,6 +34,7 @@ def build(
     cookies: options.Cookies = None,
     cookies_from_browser: options.CookiesFromBrowser = None,
     proxy: options.Proxy = None,
+    allow_private_hosts: options.AllowPrivateHosts = False,
     engine: options.Engine = None,
     tasks: options.Tasks = 8,
     shared: options.Shared = None,
@@ -68,7 +69,7 @@ def build(
         threads=threads,
         retry=building.reasons(retry or ()),
         manners=Manners(sleep, patience),
-        access=Access(cookies=cookies, cookies_from_browser=cookies_from_browser, proxy=proxy),
+        access=Access(cookies, cookies_from_browser, proxy, allow_private_hosts=allow_private_hosts),
         shared=shared,
     )
     if engine:

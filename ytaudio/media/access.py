@@ -2,9 +2,10 @@
 
 import contextlib
 import io
+import os
 import socket
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +20,8 @@ from .failures import explain
 from .patience import PatientDL
 
 _PROXIES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
+ALLOW_PRIVATE_HOSTS = "YTAUDIO_ALLOW_PRIVATE_HOSTS"  # variable of the environment
+_YES = ("1", "true", "yes", "on")
 _PROXY_S = 5.0  # for a proxy to take a connection
 
 __all__ = ["VERSION", "Access", "check_access", "remember", "remembered", "youtube_dl"]
@@ -35,6 +38,8 @@ class Access:
     retries: int = 2  # after a timeout, a cut connection or a 5xx
     backoff_s: float = 1.0  # seconds before the first retry, doubled for each one after
     pages_s: float = 180.0  # seconds for all the pages it takes to find one video
+    # whether links may lead into this machine and private networks; without a word, what the environment says
+    allow_private_hosts: bool = field(default_factory=lambda: os.environ.get(ALLOW_PRIVATE_HOSTS, "") in _YES)
 
 
 class _Quiet:
