@@ -5,23 +5,51 @@ from typing import Annotated
 
 import typer
 
-Source = Annotated[str, typer.Argument(help="A CSV, kaggle:OWNER/NAME[/FILE.csv] or hub:USER/NAME[@REVISION].")]
-Out = Annotated[Path, typer.Argument(help="Folder to build in; give it again to go on where a run stopped.")]
+
+def _reasons() -> list[str]:
+    from ytaudio.media import Reason
+
+    return ["all", *(reason.value for reason in Reason if reason.kind != "wall")]
+
+
+Source = Annotated[
+    str, typer.Argument(metavar="SOURCE", help="A CSV, kaggle:OWNER/NAME[/FILE.csv] or hub:USER/NAME[@REVISION].")
+]
+Out = Annotated[
+    Path, typer.Argument(metavar="OUT", help="Folder to build in; give it again to go on where a run stopped.")
+]
 PerCategory = Annotated[int | None, typer.Option(min=1, help="Stop at this many good videos a category.")]
 ClipsPerVideo = Annotated[int, typer.Option(min=1, help="Windows spread over each video.")]
 ClipSeconds = Annotated[float, typer.Option(min=1.0, max=600.0, help="Length of each, in seconds.")]
 Threads = Annotated[int, typer.Option(min=1, help="Videos read at a time.")]
 Seed = Annotated[int, typer.Option(help="Of the order of videos and of the splits.")]
-Protocol = Annotated[str, typer.Option(help="default: 70/15/15 by channel; lab: 98 train, 11 validation.")]
-Categories = Annotated[str | None, typer.Option(help="Keep these categories only, with commas between.")]
+Protocol = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="default: 70/15/15 by channel; lab: 98 train, 11 validation.",
+        autocompletion=lambda: ["default", "lab"],
+    ),
+]
+Categories = Annotated[
+    str | None, typer.Option(metavar="A,B,...", help="Keep these categories only, with commas between.")
+]
 Retry = Annotated[
-    list[str] | None, typer.Option(metavar="REASON", help="Try what failed so again: geo_blocked, ... or all.")
+    list[str] | None,
+    typer.Option(metavar="REASON", help="Try what failed so again: geo_blocked, ... or all.", autocompletion=_reasons),
 ]
 Sleep = Annotated[float, typer.Option(min=0.0, max=3600.0, help="Seconds between two videos, on average.")]
 Patience = Annotated[float, typer.Option(min=0.0, max=604_800.0, help="Seconds to wait at walls before the run ends.")]
 Cookies = Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Cookies file in Netscape format.")]
-CookiesFromBrowser = Annotated[str | None, typer.Option(help="Take cookies from firefox, chrome, ...")]
-Proxy = Annotated[str | None, typer.Option(help="HTTP or SOCKS proxy for the video site.")]
+CookiesFromBrowser = Annotated[
+    str | None,
+    typer.Option(
+        metavar="BROWSER",
+        help="Take cookies from firefox, chrome, ...",
+        autocompletion=lambda: ["firefox", "chrome", "chromium", "edge", "brave", "opera", "safari", "vivaldi"],
+    ),
+]
+Proxy = Annotated[str | None, typer.Option(metavar="URL", help="HTTP or SOCKS proxy for the video site.")]
 AllowPrivateHosts = Annotated[
     bool,
     typer.Option(
@@ -30,8 +58,17 @@ AllowPrivateHosts = Annotated[
         help="Follow links into this machine and private networks, for tests and labs.",
     ),
 ]
-Engine = Annotated[str | None, typer.Option(help="Many machines: slurm or ray; local for a trial.")]
-Tasks = Annotated[int, typer.Option(min=1, help="Tasks for --engine, each with its share of the videos.")]
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Many machines: slurm or ray; local for a trial.",
+        autocompletion=lambda: ["local", "ray", "slurm"],
+    ),
+]
+Tasks = Annotated[
+    int | None, typer.Option(min=1, help="For --engine: each takes its share of the videos; 8 if left out.")
+]
 Shared = Annotated[
     str | None, typer.Option(metavar="URL", help="Where tasks work, if not in OUT: a folder, s3://bucket/run, ...")
 ]

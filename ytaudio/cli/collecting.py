@@ -36,13 +36,15 @@ def build(
     proxy: options.Proxy = None,
     allow_private_hosts: options.AllowPrivateHosts = False,
     engine: options.Engine = None,
-    tasks: options.Tasks = 8,
+    tasks: options.Tasks = None,
     shared: options.Shared = None,
     slurm: options.Slurm = None,
 ) -> None:
     """Make a dataset folder from a list of links."""
     if slurm and engine != "slurm":
         raise UserError("--slurm is for --engine slurm: add that, or leave it out.")
+    if tasks and not engine:
+        raise UserError("--tasks is for --engine local, ray or slurm: add one, or leave it out.")
     from ytaudio.sources import read_source
     from ytaudio.splits import protocol_named
 
@@ -73,7 +75,7 @@ def build(
         shared=shared,
     )
     if engine:
-        plan = _on_many_machines(found, out, plan, engine, tasks, slurm or ())
+        plan = _on_many_machines(found, out, plan, engine, tasks or 8, slurm or ())
     built = building.build(found, out, plan)
     if isinstance(built, Failure):
         _stop(built)

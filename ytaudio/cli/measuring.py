@@ -13,8 +13,10 @@ from ytaudio.printing import say
 def evaluate(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Model on the Hub, or a folder.")],
     dataset: options.DatasetName,
-    revision: Annotated[str | None, typer.Option(help="Of the dataset; the newest if left out.")] = None,
-    split: Annotated[str | None, typer.Option(help="test if there is one, else validation.")] = None,
+    revision: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Branch, tag or commit of the dataset; the newest if left out.")
+    ] = None,
+    split: Annotated[str | None, typer.Option(metavar="NAME", help="test if there is one, else validation.")] = None,
     crops: Annotated[int, typer.Option(min=1, help="Crops a clip, averaged.")] = 3,
     trust_remote_code: options.Trust = False,
     streaming: options.Streaming = False,
@@ -41,10 +43,16 @@ def compare(
     models: Annotated[
         list[str], typer.Argument(metavar="A B ...", help="Evaluated models: USER/NAME[@REVISION], folders or files.")
     ],
-    split: Annotated[str | None, typer.Option(help="Where a model has predictions on several.")] = None,
+    split: Annotated[str | None, typer.Option(metavar="NAME", help="Where a model has predictions on several.")] = None,
     common: Annotated[bool, typer.Option("--common", help="On the videos all have, leaving out the others.")] = False,
     style: Annotated[
-        str | None, typer.Option("--format", help="text, markdown or json; as FILE ends, or text.")
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="text, markdown or json; as FILE ends, or text.",
+            autocompletion=lambda: ["text", "markdown", "json"],
+        ),
     ] = None,
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it there, and text to the screen.")] = None,
 ) -> None:

@@ -10,7 +10,7 @@ from ytaudio.printing import say
 
 
 def push_dataset(
-    folder: Annotated[Path, typer.Argument(help="What `build` wrote.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="What `ytaudio build` wrote.")],
     repo: options.Repo,
     public: options.Public = False,
     links_only: Annotated[
@@ -24,7 +24,7 @@ def push_dataset(
 
 
 def push_model(
-    folder: Annotated[Path, typer.Argument(help="What a recipe wrote.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="What a recipe wrote.")],
     repo: options.Repo,
     public: options.Public = False,
 ) -> None:
@@ -36,7 +36,9 @@ def push_model(
 
 def push_space(
     repo: options.Repo,
-    model: Annotated[list[str], typer.Option(help="A model the demo offers; give it again for another.")],
+    model: Annotated[
+        list[str], typer.Option(metavar="MODEL", help="A model the demo offers; give it again for another.")
+    ],
     public: options.Public = False,
 ) -> None:
     """Publish a Gradio demo of models."""

@@ -9,10 +9,12 @@ from ytaudio.errors import UserError
 
 
 def serve(
-    directory: Annotated[Path, typer.Argument(help="Where the repositories are kept.")],
-    port: Annotated[int, typer.Option(help="0 takes any free one.")] = 8642,
-    host: Annotated[str, typer.Option(help="Loopback only, unless you say otherwise.")] = "127.0.0.1",
-    user: Annotated[list[str] | None, typer.Option(help="A further user, who gets a token of their own.")] = None,
+    directory: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the repositories are kept.")],
+    port: Annotated[int, typer.Option(metavar="N", help="0 takes any free one.")] = 8642,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="0.0.0.0 lets other machines in.")] = "127.0.0.1",
+    user: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A further user, who gets a token of their own.")
+    ] = None,
 ) -> None:
     """Serve a Hub from a folder."""
     from ytaudio.localhub import LocalHubError
@@ -25,8 +27,10 @@ def serve(
 
 
 def quickstart(
-    folder: Annotated[Path, typer.Argument(help="A new folder for everything it makes.")] = Path("ytaudio-quickstart"),
-    videos: Annotated[int, typer.Option(min=8, help="Good videos a class.")] = 24,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder for everything it makes.")] = Path(
+        "ytaudio-quickstart"
+    ),
+    videos: Annotated[int, typer.Option(min=8, help="Good videos a category.")] = 24,
 ) -> None:
     """Do the whole loop on made-up videos and an embedded Hub."""
     from ytaudio.quickstart import run
