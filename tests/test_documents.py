@@ -1,0 +1,78 @@
+"""What README, the recipes' README and --help say can be typed: each verb, option, file and sentence is there."""
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+import typer
+
+from ytaudio.cli import app
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = ("README.md", "recipes/README.md")
+ROOT_COMMAND = typer.main.get_command(app)
+
+
+def verbs(command=ROOT_COMMAND, words=()):
+    if subcommands := getattr(command, "commands", None):
+        for name, sub in subcommands.items():
+            yield from verbs(sub, (*words, name))
+    else:
+        yield words, command
+
+
+def resolved(words: list[str]):
+    """The command that words name, and what is left of them."""
+    command = ROOT_COMMAND
+    while getattr(command, "commands", None) and words and words[0] in command.commands:
+        command, words = command.commands[words[0]], words[1:]
+    return command, words
+
+
+def check(line: str) -> None:
+    words = shlex.split(line.partition("  #")[0].replace("...", ""))
+    command, rest = resolved(words[1:])
+    known = {name for parameter in command.params for name in parameter.opts} | {"--help"}
+    if command is not ROOT_COMMAND:
+        assert not getattr(command, "commands", None), f"{line}: no such verb"
+    for word in rest:
+        if word in ("|", ">", "&&", "&"):
+            break
+        assert not word.startswith("--") or word.partition("=")[0] in known, f"{line}: there is no {word}"
+
+
+def shown(text: str) -> list[str]:
+    """Commands of ytaudio in a document's blocks and in its running text, with continued lines joined."""
+    text = text.replace("\\\n", " ")
+    lines = [line.removeprefix("$ ").strip() for line in text.splitlines()]
+    found = [re.sub(r"^(\w+=\S+ )+", "", line) for line in lines]
+    return [line for line in found if line.startswith("ytaudio ")] + re.findall(r"`(ytaudio [^`]+)`", text)
+
+
+@pytest.mark.parametrize("words, command", verbs(), ids=lambda part: " ".join(part) if isinstance(part, tuple) else "")
+def test_every_verb_has_examples_that_can_be_typed_and_every_option_says_what_it_is(words, command):
+    told = command.get_help(click.Context(command, info_name="ytaudio"))
+    examples = [line.strip() for line in told.split("Example:")[1].splitlines() if line.strip()]
+    assert examples and all(line.startswith(f"ytaudio {' '.join(words)}") for line in examples)
+    for line in examples:
+        check(line)
+    assert all(parameter.help for parameter in command.params if parameter.name != "help")
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_command_shown_can_be_typed(name):
+    found = shown((ROOT / name).read_text())
+    assert len(found) > 3
+    for line in found:
+        check(line)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_file_named_is_there(name):
+    text = (ROOT / name).read_text()
+    paths = set(re.findall(r"\b((?:tests|recipes|hub_cards|ytaudio)/[\w/]+\.(?:py|yaml|md))", text))
+    assert paths
+    for path in paths:
+        assert (ROOT / path).is_file(), f"{name} names {path}"
