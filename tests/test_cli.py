@@ -134,19 +134,19 @@ def test_a_wall_ends_the_run_with_75_and_blames_nobody(tmp_path):
     assert len((tmp_path / "out" / "ledger.jsonl").read_text().splitlines()) == 1
 
 
-def test_help_of_every_verb_shows_an_example():
-    for verb in (
-        ["build"],
-        ["push", "dataset"],
-        ["push", "model"],
-        ["evaluate"],
-        ["compare"],
-        ["classify"],
-        ["hub", "serve"],
-    ):
-        done = run(*verb, "--help")
-        assert done.returncode == 0 and f"ytaudio {' '.join(verb)}" in " ".join(done.stdout.split())
+def test_the_shell_completes_verbs_options_and_their_names():
     assert run("--version").stdout.startswith("ytaudio ")
+    for words, expected in (
+        ("ytaudio cl", {"classify"}),
+        ("ytaudio build --prot", {"--protocol"}),
+        ("ytaudio build x y --engine ", {"local", "ray", "slurm"}),
+        ("ytaudio compare --format m", {"markdown"}),
+    ):
+        count = len(words.split(" ")) - 1
+        told = {"COMP_WORDS": words, "COMP_CWORD": str(count), "_YTAUDIO_COMPLETE": "complete_bash"}
+        command = [sys.executable, "-c", "import sys; sys.argv = ['ytaudio']; from ytaudio.cli import main; main()"]
+        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **told})
+        assert set(done.stdout.split()) == expected, (words, done.stdout, done.stderr)
 
 
 def test_a_model_is_scored_from_a_stream_and_in_bfloat16_as_the_recipe_does(tmp_path):
