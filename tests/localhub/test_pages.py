@@ -6,7 +6,7 @@ import re
 import pytest
 from huggingface_hub import CommitOperationAdd
 
-from ytaudio.localhub.pages import render_markdown
+from ytaudio.localhub.readme import render_markdown
 
 HOSTILE = """---
 license: mit
@@ -53,9 +53,49 @@ def test_a_hostile_readme_is_harmless(web, shown, alice):
 
 
 def test_absolute_addresses_stay():
-    html = render_markdown("![a](https://x/y.png) [b](#part) [c](/d) [e](mailto:a@b)", "/a/b", "c0")
-    for address in ("https://x/y.png", "#part", "/d", "mailto:a@b"):
-        assert f'"{address}"' in html
+    html = render_markdown("## A part!\n[a](https://x/y) [b](#a-part) [c](/d) [e](mailto:a@b)", "/a/b", "c0")
+    for address in ("https://x/y", "#a-part", "/d", "mailto:a@b"):
+        assert f'href="{address}" rel="noopener noreferrer nofollow"' in html
+    assert '<h2 id="a-part">' in html
+
+
+def test_sounds_of_the_repo_can_be_heard():
+    html = render_markdown(
+        '<audio controls preload="auto" autoplay src="./examples/a.flac"></audio>', "/datasets/a/b", "c0"
+    )
+    assert 'src="/datasets/a/b/resolve/c0/examples/a.flac"' in html
+    assert "controls" in html
+    assert 'preload="metadata"' in html
+    assert "autoplay" not in html
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["https://x/y.png", "//x/y.png", r"/\x/y.png", r"\\x/y.png", "http://127.0.0.1:1/y.png", "data:image/svg+xml,x"],
+)
+@pytest.mark.parametrize("tag", ["img", "audio"])
+def test_nothing_is_fetched_from_elsewhere(tag, address):
+    assert "src" not in render_markdown(f'<{tag} alt="a" controls src="{address}">', "/a/b", "c0")
+
+
+def test_a_style_can_only_align():
+    table = "| a | b |\n|---:|:---|\n| 1 | 2 |\n\n<table><td style='position:fixed;text-align:left'>x</td></table>"
+    html = render_markdown(table, "/a/b", "c0")
+    assert '<td style="text-align:right">1' in html
+    assert "position" not in html
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("http://127.0.0.1:34015/datasets/a/b/tree/c", "/datasets/a/b/tree/c"),
+        ("http://localhost:1/a/b", "/a/b"),
+        ("http://localhost:7860", "http://localhost:7860"),
+        ("http://127.0.0.1.evil.example/a/b", "http://127.0.0.1.evil.example/a/b"),
+    ],
+)
+def test_a_card_of_a_hub_that_has_moved_links_to_this_one(written, meant):
+    assert f'href="{meant}"' in render_markdown(f"[x]({written})", "/a/b", "c0")
 
 
 def test_every_page_is_there(web, shown, alice):

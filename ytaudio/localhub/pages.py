@@ -2,39 +2,33 @@
 
 import re
 from functools import lru_cache
-from html import escape
 from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import nh3
 from jinja2 import Environment, FileSystemLoader
-from markdown_it import MarkdownIt
 from starlette.responses import RedirectResponse, Response
 
-from ytaudio.localhub import cards, info
+from ytaudio.localhub import info
 from ytaudio.localhub.discussions import all_of, load
 from ytaudio.localhub.errors import HubError, entry_not_found, repo_not_found
 from ytaudio.localhub.history import Commit, Tree
-from ytaudio.localhub.objects import Objects
+from ytaudio.localhub.readme import readme_of
 from ytaudio.localhub.repo import Repo
 from ytaudio.localhub.store import KINDS
 from ytaudio.localhub.web import COOKIE, Call, Handler, web_prefix
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _SHOWN_MAX = 256 << 10  # bytes of a text file that a page shows
-_RENDERED_MAX = 200_000  # characters of a README; a longer one is shown as it was written
-_TAGS_MAX = 5_000  # and so is one of more tags and links than this: each that is left open makes the next ones dearer
 _PAGE = 50  # commits
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self' data: https:; media-src 'self'; "
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; media-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "private, no-cache",
 }
-_ATTRIBUTES = {**nh3.ALLOWED_ATTRIBUTES, "th": {"align", "style"}, "td": {"align", "style"}}
 
 
 def _size(size: float) -> str:
@@ -115,43 +109,13 @@ def repo(call: Call) -> Response:
         found,
         commit,
         info=described,
-        readme=_readme(call, found, commit),
+        readme=readme_of(call.store.objects, found, commit),
         results=_results(described),
     )
 
 
 def _results(described: dict[str, Any]) -> list[dict[str, Any]]:
     return [result["data"] for result in described.get("evalResults", []) if "data" in result]
-
-
-def _readme(call: Call, repo: Repo, commit: Commit) -> str | None:
-    entry = repo.tree(commit).get("README.md")
-    if entry is None or entry.size > cards.MAX_TEXT:
-        return None
-    return _rendered(call.store.objects, entry.sha256, f"/{web_prefix(repo.kind)}{repo.id}", commit.id)
-
-
-@lru_cache(maxsize=32)
-def _rendered(objects: Objects, sha256: str, link: str, commit_id: str) -> str:
-    _, text = cards.split_card(objects.read(sha256).decode("utf-8", "replace"))
-    if len(text) > _RENDERED_MAX or text.count("<") + text.count("[") > _TAGS_MAX:
-        return f"<pre>{escape(text[:_SHOWN_MAX])}</pre>"
-    return render_markdown(text, link, commit_id)
-
-
-def render_markdown(text: str, link: str, commit_id: str) -> str:
-    """Markdown to HTML without scripts; relative images and links lead into the repo at this commit."""
-    html = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).render(text)
-
-    def resolved(tag: str, attribute: str, value: str) -> str:
-        place = {("img", "src"): "resolve", ("a", "href"): "blob"}.get((tag, attribute))
-        return f"{link}/{place}/{commit_id}/{value.removeprefix('./')}" if place and _is_relative(value) else value
-
-    return nh3.clean(html, attributes=_ATTRIBUTES, attribute_filter=resolved)
-
-
-def _is_relative(address: str) -> bool:
-    return bool(address) and not address.startswith(("/", "#")) and ":" not in address.split("/")[0]
 
 
 def files(call: Call) -> Response:
