@@ -199,7 +199,7 @@ def test_code_of_a_repository_runs_only_when_allowed_and_travels_on(tmp_path):
         text = (first / name).read_text().replace('"spectrogram_cnn"', '"a_strangers_cnn"')
         (first / name).write_text(text)
     for load in (partial(load_classifier, first, LABELS), partial(load_for_inference, first)):
-        with pytest.raises(ModelError, match=r"brings its own code: .* --trust_remote_code"):
+        with pytest.raises(ModelError, match=r"brings its own code: .* --trust-remote-code"):
             load()
         model, extractor = load(trust_remote_code=True)
         assert type(model).__module__.startswith("transformers_modules")

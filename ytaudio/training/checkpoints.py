@@ -87,7 +87,7 @@ def _from_pretrained(loader: Any, name: str, **kwargs: Any) -> Any:
         said = " ".join(str(error).split())
         if "trust_remote_code" in said:
             raise ModelError(
-                f"{name} brings its own code: read it on its page, then allow it with --trust_remote_code."
+                f"{name} brings its own code: read it on its page, then allow it with --trust-remote-code."
             ) from error
         sentence = (
             hub_sentence(error, f"model {name}") or f"{name} {_LACKS[loader].format(said=said[:160].rstrip('. '))}"
