@@ -133,7 +133,7 @@ def run(folder: Path, per_category: int) -> None:
         hub = LocalHub(folder / "hub")
     except LocalHubError as error:
         raise UserError(str(error)) from None
-    with hub, MediaSite(videos) as site:
+    with hub, MediaSite([*videos, *fresh]) as site:
         environment = {
             **os.environ,
             **hub.environment(),
@@ -156,6 +156,7 @@ def _steps(
     catalog = session.folder / "youtube.csv"
     write_catalog(catalog, videos, dead=8, duplicates=4, bad_links=3, empty_cells=2)
     print("youtube.csv: link,title,description,category; some lines are dead, double or broken, as in real lists")  # noqa: T201
+    print("The site is on this machine, where links may not lead unless --allow-private-hosts lets them.")  # noqa: T201
     session.title("Links to a dataset: only the windows are read")
     session.do(f"ytaudio build youtube.csv sounds --per-category {per_category} --allow-private-hosts")
     hours = sum(video.duration_s for video in videos) / 3600
@@ -184,6 +185,8 @@ def _steps(
     for video in fresh:
         write_fresh_clip(video, session.folder / "fresh" / f"{video.category}.wav")
     session.do(f"python try_it.py {cnn} {wav2vec2}")
+    session.title("A link to one of those videos: of its sound, a few windows are read")
+    session.do(f"ytaudio classify https://www.youtube.com/watch?v={fresh[0].id} --model {cnn} --allow-private-hosts")
 
 
 def _farewell(folder: Path, user: str, seconds: float) -> None:
