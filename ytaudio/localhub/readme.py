@@ -66,6 +66,8 @@ def render_markdown(text: str, link: str, commit_id: str) -> str:
         if attribute == "preload":
             return "none" if value == "none" else "metadata"  # no page downloads all its sounds unasked
         if place := _PLACES.get((tag, attribute)):
+            if tag != "a" and (own := _own_file(value, link)):
+                value = own
             value = f"{link}/{place}/{commit_id}/{value.removeprefix('./')}" if _is_relative(value) else value
             if tag == "a":
                 return _ONCE_HERE.sub(r"\1", value) if _ONCE_HERE.fullmatch(value) else value
@@ -85,6 +87,12 @@ def render_markdown(text: str, link: str, commit_id: str) -> str:
 def _slug(heading: str) -> str:
     """A heading's address within the page, as the Hub and its READMEs write it."""
     return re.sub(r"\s+", "-", re.sub(r"[^\w\s-]", "", heading.lower()).strip())
+
+
+def _own_file(address: str, link: str) -> str | None:
+    """The path of a file of this very repo that is named by its whole address, as huggingface.co needs it of sounds."""
+    found = re.fullmatch(rf"https?://[^/\s]+{re.escape(link)}/resolve/main/(\S+)", address)
+    return found[1] if found else None
 
 
 def _is_relative(address: str) -> bool:
