@@ -15,8 +15,12 @@ from ytaudio.localhub.history import Tree
 from ytaudio.localhub.objects import Objects
 
 MAX_TEXT = 4 << 20  # bytes of a README, a config or a result that is read at all
+MAX_FRONT = 256 << 10  # characters of a README's front matter: what is dear to read grows with its length
 _MAX_NODES = 200_000  # values in one YAML text, aliases written out
 _MAX_DEPTH = 60
+_MAX_BITS = 64  # of a whole number: JSON's readers know no more, and Python writes none of 15,000
+_DTYPE = re.compile(r"[A-Z0-9_]{1,20}")  # of a safetensors file
+_MAX_AXES = 16  # of a tensor
 _FRONT = re.compile(r"\A﻿?\s*---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -54,10 +58,10 @@ _SPEECH = re.compile(r"Wav2Vec2|Hubert|WavLM|UniSpeech|Data2VecAudio|Whisper|SEW
 
 
 def plain(value: Any) -> Any:
-    """A YAML value as JSON can say it: dates as text, no NaN.
+    """A YAML or JSON value as JSON can be written: dates as text, no NaN, no half of a surrogate pair.
 
     Raises:
-        ValueError: too deep or too large (an alias bomb).
+        ValueError: too deep or too large (an alias bomb, a number of a thousand digits).
     """
     left = [_MAX_NODES]
 
@@ -66,16 +70,25 @@ def plain(value: Any) -> Any:
         if left[0] < 0 or depth > _MAX_DEPTH:
             raise ValueError("too deep or too large")
         if isinstance(node, dict):
-            return {str(key): walk(item, depth + 1) for key, item in node.items()}
+            return {_whole(str(key)): walk(item, depth + 1) for key, item in node.items()}
         if isinstance(node, (list, tuple, set)):
             return [walk(item, depth + 1) for item in node]
         if isinstance(node, float) and not math.isfinite(node):
             return None
+        if isinstance(node, int) and node.bit_length() > _MAX_BITS:
+            raise ValueError("a number is too large")
         if isinstance(node, date):
             return node.isoformat()
-        return node if isinstance(node, (str, int, float, bool, type(None))) else str(node)
+        if isinstance(node, str):
+            return _whole(node)
+        return node if isinstance(node, (int, float, bool, type(None))) else _whole(str(node))
 
     return walk(value, 0)
+
+
+def _whole(text: str) -> str:
+    """The text with a question mark for each half of a surrogate pair, which no answer can hold."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def read_yaml(text: str) -> Any:
@@ -85,9 +98,27 @@ def read_yaml(text: str) -> Any:
         ValueError: not YAML, or too much of it; the message says where.
     """
     try:
+        _check_shape(text)
         return plain(yaml.load(text, Loader=_Loader))
     except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(str(error).replace("\n", " ") or "not YAML") from None
+
+
+def _check_shape(text: str) -> None:
+    """Refuse what would be dear or deadly to load, by the events alone: libyaml's loader recurses on the C stack.
+
+    Raises:
+        ValueError: too long, too deep, too many values, or a merge key (`<<`), each of which multiplies what it merges.
+    """
+    if len(text) > MAX_FRONT:
+        raise ValueError(f"longer than {MAX_FRONT} characters")
+    depth = 0
+    for count, event in enumerate(yaml.parse(text, Loader=_Loader)):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MAX_DEPTH or count > _MAX_NODES:
+            raise ValueError("too deep or too large")
+        if isinstance(event, yaml.ScalarEvent) and event.value == "<<" and event.implicit[0]:
+            raise ValueError("merge keys (<<) are not read here: write the values out")
 
 
 def split_card(text: str) -> tuple[str | None, str]:
@@ -172,6 +203,10 @@ def model_config(objects: Objects, tree: Tree) -> dict[str, Any]:
     }
 
 
+def _is_length(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 1 << 48
+
+
 @lru_cache(maxsize=1024)
 def _parameters(objects: Objects, sha256: str) -> dict[str, int]:
     with objects.path(sha256).open("rb") as file:
@@ -183,7 +218,10 @@ def _parameters(objects: Objects, sha256: str) -> dict[str, int]:
             counts: dict[str, int] = {}
             for name, tensor in header.items():
                 if name != "__metadata__":
-                    counts[tensor["dtype"]] = counts.get(tensor["dtype"], 0) + math.prod(tensor["shape"])
+                    kind, shape = tensor["dtype"], tensor["shape"]
+                    if not _DTYPE.fullmatch(kind) or len(shape) > _MAX_AXES or not all(map(_is_length, shape)):
+                        raise ValueError("not the header of a safetensors file")
+                    counts[kind] = counts.get(kind, 0) + math.prod(shape)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return {}
     return counts

@@ -3,7 +3,8 @@
 import hmac
 import re
 import time
-from fnmatch import fnmatch
+from collections.abc import Sequence
+from fnmatch import fnmatch, fnmatchcase
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs
@@ -58,33 +59,36 @@ def is_text(sample: bytes) -> bool:
 def is_ignored(path: str, gitignore: str) -> bool:
     """Whether a .gitignore (its rules as in gitignore(5)) leaves a path out; the last rule that matches wins."""
     ignored = False
+    parts = path.split("/")
     for line in gitignore.splitlines():
         rule = line.rstrip()
         if not rule or rule.startswith("#"):
             continue
         kept, rule = rule.startswith("!"), rule.lstrip("!")
-        pattern = _rule_pattern(rule)
-        if pattern and pattern.fullmatch(path):
+        if _matches(_rule_parts(rule), parts, folder=rule.endswith("/")):
             ignored = not kept
     return ignored
 
 
 @lru_cache(maxsize=4096)
-def _rule_pattern(rule: str) -> re.Pattern[str] | None:
-    """What a rule matches; None for nothing, as with a range that runs backwards (`[z-a]`)."""
-    below = "/.*" if rule.endswith("/") else "(?:/.*)?"
-    anchored = "/" in rule.rstrip("/")
-    translated = ""
-    for token in re.findall(r"\*\*/|/\*\*|\*|\?|\[!?[^\]]+\]|\\?.", rule.strip("/"), re.DOTALL):
-        if token.startswith("[") and len(token) > 1:
-            translated += "[" + token[1:-1].replace("!", "^", 1).replace("\\", "\\\\") + "]"
+def _rule_parts(rule: str) -> tuple[str, ...]:
+    """A rule as patterns of fnmatch's, one a folder, `**` standing for any number of them."""
+    parts = tuple(re.sub(r"\\(.)", r"[\1]", part) for part in rule.strip("/").split("/"))
+    return parts if "/" in rule.rstrip("/") else ("**", *parts)
+
+
+def _matches(rule: Sequence[str], parts: Sequence[str], *, folder: bool) -> bool:
+    """Whether a rule matches a path or a folder above it: all ends at once, for stars tried one by one never end."""
+    ends = {0}  # how many of the path's parts what came so far of the rule may stand for
+    for number, part in enumerate(rule):
+        if part == "**":
+            least = min(ends) + (number == len(rule) - 1)
+            ends = set(range(least, len(parts) + 1))
         else:
-            special = {"**/": "(?:.*/)?", "/**": "/.*", "*": "[^/]*", "?": "[^/]"}
-            translated += special.get(token) or re.escape(token.removeprefix("\\"))
-    try:
-        return re.compile(("" if anchored else "(?:.*/)?") + translated + below)
-    except re.error:
-        return None
+            ends = {end + 1 for end in ends if end < len(parts) and fnmatchcase(parts[end], part)}
+        if not ends:
+            return False
+    return any(end < len(parts) for end in ends) if folder else True
 
 
 def batch(call: Call) -> Response:

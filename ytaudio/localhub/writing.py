@@ -32,7 +32,8 @@ from ytaudio.localhub.web import Call, answer, read_json, web_prefix
 MAX_LINE = 16 << 20  # bytes of one line of a commit: a regular file (of 10 MB at most), in base64
 _AT_ONCE = 16  # files of a commit on their way to the disk
 _AT_ONCE_BYTES = 64 << 20  # and what their lines may hold of the memory
-_TEXT_MAX = 1 << 20  # bytes of a .gitattributes or .gitignore that is read
+_TEXT_MAX = 64 << 10  # bytes of a .gitattributes or .gitignore that is heeded
+_ASKED_MAX = 1000  # files in one question of how they are to be sent; the client asks of 256
 
 
 def preupload(call: Call) -> Response:
@@ -43,10 +44,12 @@ def preupload(call: Call) -> Response:
     patterns = large.large_patterns(_text(call.store.objects, files, ".gitattributes"))
     ignore = request.get("gitIgnore")
     ignore = ignore if isinstance(ignore, str) else _text(call.store.objects, files, ".gitignore")
+    if len(ignore) > _TEXT_MAX:
+        raise bad_request(f"A .gitignore of more than {_TEXT_MAX} characters is not heeded here.")
     answers = []
     files_asked = request.get("files")
-    if not isinstance(files_asked, list):
-        raise bad_request("A preupload needs a list of files.")
+    if not isinstance(files_asked, list) or len(files_asked) > _ASKED_MAX:
+        raise bad_request(f"A preupload needs a list of at most {_ASKED_MAX} files.")
     for item in files_asked:
         path, size, sample = _announced(item)
         mode = "lfs" if large.is_large(path, size, sample, patterns) else "regular"
