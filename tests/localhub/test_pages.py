@@ -69,10 +69,6 @@ def test_sounds_of_the_repo_can_be_heard():
     assert "autoplay" not in html
 
 
-@pytest.mark.parametrize(
-    "address",
-    ["https://x/y.png", "//x/y.png", r"/\x/y.png", r"\\x/y.png", "http://127.0.0.1:1/y.png", "data:image/svg+xml,x"],
-)
 @pytest.mark.parametrize("host", ["https://huggingface.co", "http://lab.example:8000"])
 def test_a_sound_named_by_its_whole_address_is_heard_wherever_the_hub_listens_now(host):
     html = render_markdown(
@@ -87,6 +83,10 @@ def test_a_sound_named_by_its_whole_address_is_heard_wherever_the_hub_listens_no
         assert "src" not in render_markdown(f'<audio controls src="{host}/{other}"></audio>', "/datasets/a/b", "c0")
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["https://x/y.png", "//x/y.png", r"/\x/y.png", r"\\x/y.png", "http://127.0.0.1:1/y.png", "data:image/svg+xml,x"],
+)
 @pytest.mark.parametrize("tag", ["img", "audio"])
 def test_nothing_is_fetched_from_elsewhere(tag, address):
     assert "src" not in render_markdown(f'<{tag} alt="a" controls src="{address}">', "/a/b", "c0")
