@@ -1,5 +1,6 @@
 """What README, the recipes' README and --help say can be typed: each verb, option, file and sentence is there."""
 
+import ast
 import re
 import shlex
 from pathlib import Path
@@ -76,3 +77,28 @@ def test_every_file_named_is_there(name):
     assert paths
     for path in paths:
         assert (ROOT / path).is_file(), f"{name} names {path}"
+
+
+def strings() -> list[str]:
+    """Every string in the package and the recipes, with what is filled in at run time as a NUL."""
+    found = []
+    for path in [*ROOT.glob("ytaudio/**/*.py"), *ROOT.glob("recipes/*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                parts = (str(part.value) if isinstance(part, ast.Constant) else "\0" for part in node.values)
+                found.append("".join(parts))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(node.value)
+    return found
+
+
+def test_every_sentence_of_the_troubleshooting_table_is_one_that_can_be_seen():
+    table = (ROOT / "README.md").read_text().split("| what you see |")[1].split("\n\n")[0]
+    seen = [line.split("|")[1].strip() for line in table.splitlines()[2:]]
+    assert len(seen) > 12
+    known = strings()
+    for sentence in seen:
+        if re.search(r"\((accelerate|datasets|transformers|yt-dlp)\)$", sentence):
+            continue  # another library's
+        pattern = ".*".join(map(re.escape, sentence.split("...")))
+        assert any(re.search(pattern, text, re.DOTALL) for text in known), sentence
