@@ -5,6 +5,7 @@ import json
 import re
 import secrets
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -106,6 +107,21 @@ class Accounts:
                 self._data["organizations"][namespace] = [user]
                 self._save()
         return self.may_write(user, namespace)
+
+    def pass_of(self, user: str, until: int) -> str:
+        """What a browser keeps of a user who signed in, good for reading until a time (seconds since 1970).
+
+        Never the token: a browser shows its cookies to every server of a host, whatever the port.
+        """
+        return f"{user}:{until}:{self.sign(f'pass {user} {until}')}"
+
+    def user_of_pass(self, kept: str) -> str | None:
+        """The user to whom `pass_of` was given; None for a pass that is over, or that this Hub did not give."""
+        user, _, rest = kept.partition(":")
+        until = rest.partition(":")[0]
+        if not self.is_user(user) or not re.fullmatch(r"[0-9]{1,12}", until) or int(until) < time.time():
+            return None
+        return user if hmac.compare_digest(kept.encode(), self.pass_of(user, int(until)).encode()) else None
 
     def sign(self, message: str) -> str:
         """A signature only this Hub can make: 64 hexadecimal digits (HMAC-SHA-256)."""

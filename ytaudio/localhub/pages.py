@@ -1,6 +1,7 @@
 """Pages for people: the list of repos, a repo's README, files and commits. No script; nothing from elsewhere runs."""
 
 import re
+import time
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -22,6 +23,7 @@ from ytaudio.localhub.web import COOKIE, Call, Handler, web_prefix
 _TEMPLATES = Path(__file__).parent / "templates"
 _SHOWN_MAX = 256 << 10  # bytes of a text file that a page shows
 _PAGE = 50  # commits
+_SIGNED_IN_S = 30 * 24 * 3600
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; media-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -194,10 +196,11 @@ def login(call: Call) -> Response:
     token = "".join(call.form().get("token", [])[:1]).strip()
     onward = "".join(call.form().get("onward", [])[:1])
     onward = onward if re.fullmatch(r"/(?!/)[\w./%~-]*", onward, re.ASCII) else "/"  # a page of this Hub
-    if call.accounts.user_of(token) is None:
+    if (user := call.accounts.user_of(token)) is None:
         return _page(call, "login.html", status=401, wrong=True, onward=onward)
     answer = RedirectResponse(onward, status_code=303)
-    answer.set_cookie(COOKIE, token, httponly=True, samesite="lax", max_age=30 * 24 * 3600)
+    kept = call.accounts.pass_of(user, int(time.time()) + _SIGNED_IN_S)
+    answer.set_cookie(COOKIE, kept, httponly=True, samesite="lax", max_age=_SIGNED_IN_S)
     return answer
 
 

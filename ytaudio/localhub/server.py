@@ -161,10 +161,13 @@ class LocalHub:
         import uvicorn
 
         from ytaudio.localhub.app import make_app
+        from ytaudio.localhub.connections import Impatient, OwnNames
 
+        app = make_app(store, self._accounts)
         settings: dict[str, Any] = {"log_level": "warning", "access_log": False, "lifespan": "off", "ws": "none"}
         config = uvicorn.Config(
-            make_app(store, self._accounts),
+            OwnNames(app) if self.host.startswith(_LOOPBACK) else app,
+            http=Impatient,
             timeout_keep_alive=120,
             timeout_graceful_shutdown=int(_STOP_S),
             server_header=False,
@@ -188,6 +191,9 @@ def serve(
         LocalHubError: the port or the folder cannot be used, or a name cannot be a user's.
     """
     hub = LocalHub(directory, host=host, port=port)
+    from ytaudio.localhub.connections import allow_many
+
+    allow_many()
     try:
         hub.start()  # so that nothing is promised before the port is ours, or written before the folder is
         tokens = hub.add_users(users)

@@ -1,5 +1,6 @@
 """From an HTTP request to a call of one of our handlers, and back: who asks, which repo, what went wrong."""
 
+import asyncio
 import contextlib
 import json
 import logging
@@ -27,7 +28,8 @@ from ytaudio.localhub.repo import Repo
 from ytaudio.localhub.store import KINDS, Store
 
 MAX_BODY = 16 << 20  # bytes of a JSON or form body
-COOKIE = "localhub_token"
+_BODY_S = 120.0
+COOKIE = "localhub_pass"
 _HEAR_OUT = 64 << 20  # bytes
 _TRIES = 3  # how often a repo may vanish and come back while it is read
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -218,17 +220,21 @@ def visitor(request: Request, accounts: Accounts) -> str | None:
             raise wrong_token()
         return user
     if request.method in ("GET", "HEAD") and not request.url.path.startswith("/api/"):
-        return accounts.user_of(request.cookies.get(COOKIE, ""))
+        return accounts.user_of_pass(request.cookies.get(COOKIE, ""))
     return None
 
 
 async def read_body(request: Request) -> bytes:
-    """The whole body; 413 when it is too long."""
+    """The whole body; 413 when it is too long, 408 when it does not come."""
     body = bytearray()
-    async for block in request.stream():
-        body += block
-        if len(body) > MAX_BODY:
-            raise HubError(413, f"The body is longer than {MAX_BODY} bytes.")
+    try:
+        async with asyncio.timeout(_BODY_S):
+            async for block in request.stream():
+                body += block
+                if len(body) > MAX_BODY:
+                    raise HubError(413, f"The body is longer than {MAX_BODY} bytes.")
+    except TimeoutError:
+        raise HubError(408, f"The body did not arrive within {_BODY_S} seconds.") from None
     return bytes(body)
 
 
@@ -259,6 +265,8 @@ def endpoint(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
             return await run_in_threadpool(_run, handler, call)
         except HubError as error:
             return failed(error)
+        except ClientDisconnect:
+            return failed(bad_request("The body was cut off."))
 
     return run
 
