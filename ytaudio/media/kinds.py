@@ -22,6 +22,7 @@ class Reason(Enum):
     SILENT = ("silent", "permanent")
     NO_AUDIO = ("no_audio", "permanent")
     BAD_LINK = ("bad_link", "permanent")
+    PRIVATE_HOST = ("private_host", "permanent")  # leads into a private network; tried again where that is allowed
     UNSUPPORTED = ("unsupported", "permanent")
     NETWORK = ("network", "temporary")
     SERVER_ERROR = ("server_error", "temporary")
@@ -69,11 +70,11 @@ class Failure:
     retry_after_s: float = 0.0  # seconds the site asked to be left alone (Retry-After); 0 where it named none
 
 
-def plain_text(value: object) -> str:
-    """What a site or a library gave, as one line of text that UTF-8 can hold; "" for None.
+def plain_text(value: object, longest: int = 10_000) -> str:
+    """What a site or a library gave, as one line of at most `longest` characters that UTF-8 can hold; "" for None.
 
-    Sites send numbers for names, halves of surrogate pairs and control characters; each would break a ledger, a sorted
-    list or a terminal later.
+    Sites send numbers for names, halves of surrogate pairs, control characters and texts without an end; each would
+    break a ledger, a sorted list or a terminal later.
     """
-    text = "" if value is None else str(value)
+    text = "" if value is None else str(value)[:longest]
     return _CONTROL.sub(" ", text.encode("utf-8", "replace").decode())

@@ -23,6 +23,7 @@ _LIVE = {"is_live": Reason.LIVE, "post_live": Reason.LIVE, "is_upcoming": Reason
 _WANTED_KBIT = 64  # a second: Opus at this rate loses nothing that 16 kHz mono keeps
 _PLAYABLE = (None, False, "maybe")  # what yt-dlp says of DRM; a playlist tells more when it is read
 _MAY_BE_A_WALL = (Reason.UNKNOWN, Reason.UNSUPPORTED, Reason.NO_AUDIO, Reason.SERVER_ERROR)
+_NAME = 1000  # characters of a name; YouTube's titles have a hundred at most
 _LONGEST_WAIT_S = 30  # for a stream that YouTube promises for a moment from now
 
 
@@ -66,11 +67,11 @@ def _search(video: Video, ydl: YoutubeDL, access: Access) -> Media | Failure:
         stream_url=chosen["url"],
         http_headers=dict(chosen.get("http_headers") or {}),
         duration_s=max(0.0, _number(info, "duration", 0.0)),
-        title=plain_text(info.get("title")).strip() or video.title,
-        channel_id=plain_text(info.get("channel_id") or info.get("uploader_id")),
-        channel=plain_text(info.get("channel") or info.get("uploader")),
-        upload_date=plain_text(info.get("upload_date")),
-        license=plain_text(info.get("license")),
+        title=plain_text(info.get("title"), _NAME).strip() or video.title,
+        channel_id=plain_text(info.get("channel_id") or info.get("uploader_id"), _NAME),
+        channel=plain_text(info.get("channel") or info.get("uploader"), _NAME),
+        upload_date=plain_text(info.get("upload_date"), _NAME),
+        license=plain_text(info.get("license"), _NAME),
         protocol=str(chosen.get("protocol") or "https"),
         segments=segments,
     )
@@ -79,7 +80,7 @@ def _search(video: Video, ydl: YoutubeDL, access: Access) -> Media | Failure:
 
 def local_file(path: Path) -> Media | Failure:
     """A file on this machine as media: any sound or video that FFmpeg reads."""
-    path = path.resolve()
+    path = path.absolute()  # /dev/fd/3 is to stay that: what it names may have no name
     found = Media(plain_text(path.name), path.as_uri(), {}, 0.0, plain_text(path.stem), "", "", "", "")
     return _measured(found)
 
