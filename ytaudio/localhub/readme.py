@@ -1,4 +1,4 @@
-"""A README as HTML that cannot act: no script, no style but alignment, nothing fetched from elsewhere."""
+"""A README as HTML that cannot act: no script, no style, nothing fetched from elsewhere."""
 
 import re
 from functools import lru_cache
@@ -23,12 +23,12 @@ _ATTRIBUTES = {
     **nh3.ALLOWED_ATTRIBUTES,
     "audio": {"src", "controls", "preload"},
     "details": {"open"},
-    "td": nh3.ALLOWED_ATTRIBUTES["td"] | {"style"},
-    "th": nh3.ALLOWED_ATTRIBUTES["th"] | {"style"},
+    "td": nh3.ALLOWED_ATTRIBUTES["td"] | {"class"},
+    "th": nh3.ALLOWED_ATTRIBUTES["th"] | {"class"},
     **{heading: {"id"} for heading in _HEADINGS},
 }
 _PLACES = {("img", "src"): "resolve", ("audio", "src"): "resolve", ("a", "href"): "blob"}
-_ALIGNMENT = re.compile(r"text-align:(left|right|center)")  # all that a table in Markdown asks for
+_ALIGNED = {"text-align:right": "to-right", "text-align:center": "to-center"}  # the pages allow no style but style.css
 _HERE = re.compile(r"/(?![/\\])[^\\\s]*")  # an address of this Hub
 # a card written while the Hub listened elsewhere names that address; on loopback it can only have meant the Hub
 _ONCE_HERE = re.compile(
@@ -59,10 +59,13 @@ def render_markdown(text: str, link: str, commit_id: str) -> str:
     for opening, words in pairwise(tokens):
         if opening.type == "heading_open":
             opening.attrSet("id", _slug(words.content))
+        elif opening.type in ("th_open", "td_open"):
+            aligned = _ALIGNED.get(str(opening.attrs.pop("style", "")))
+            opening.attrs |= {"class": aligned} if aligned else {}
 
     def kept(tag: str, attribute: str, value: str) -> str | None:
-        if attribute == "style":
-            return value if _ALIGNMENT.fullmatch(value) else None
+        if attribute == "class":
+            return value if value in _ALIGNED.values() else None
         if attribute == "preload":
             return "none" if value == "none" else "metadata"  # no page downloads all its sounds unasked
         if place := _PLACES.get((tag, attribute)):
