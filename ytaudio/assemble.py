@@ -56,6 +56,7 @@ class BuildReport:
     duplicate_pairs: int = 0  # pairs of used videos that share a sound, all of them
     rebuilt: dict[str, Any] = field(default_factory=dict)  # what became of a publication that was built again
     left: list[str] = field(default_factory=list)  # what was said to videos that alone met a wall, for another day
+    per_category: int | None = None  # good videos of a class that were to be used at most; None: all
 
 
 def _chosen(catalog: Catalog, outcomes: dict[str, Outcome], settings: Settings, limit: int | None) -> list[Outcome]:
@@ -181,7 +182,7 @@ def assemble(
     placement = place(catalog, outcomes, settings, protocol, per_category, sides)
     _write(folder, placement.splits, catalog.categories)
     report = _report(catalog, outcomes, settings, protocol, placement, source, dict(rebuilt or {}))
-    report = replace(report, left=list(left))
+    report = replace(report, left=list(left), per_category=per_category)
     _publish(folder, report)
     return report
 

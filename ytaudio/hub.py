@@ -24,6 +24,7 @@ from huggingface_hub.utils import validate_repo_id
 
 from ytaudio import cards
 from ytaudio.evaluation.scores import SCORES_FILE, Scores
+from ytaudio.examples import FOLDER
 from ytaudio.hub_errors import hub_errors
 from ytaudio.links import LINKS_ONLY
 from ytaudio.packing import (
@@ -57,8 +58,8 @@ def push_dataset(
 ) -> str:
     """Publish what `ytaudio build` wrote and give its address: data, card, plots, report and eval.yaml in one commit.
 
-    Data files of an earlier publication that are no longer there are deleted in the same commit. The repository is
-    private unless `public`; a repository that is public already is refused without it. One that holds audio never
+    Data and examples of an earlier publication that are no longer there are deleted in the same commit. The repository
+    is private unless `public`; a repository that is public already is refused without it. One that holds audio never
     becomes links-only, since its history would still give the audio, nor the other way round, since its readers rebuild
     from it.
 
@@ -81,7 +82,7 @@ def push_dataset(
         else:
             files, said = dataset_files(Path(folder), repo_id), "Clips, card and report"
         check = partial(_same_kind, repo_id, links_only)
-        return _publish(repo_id, "dataset", files, ("data/",), not public, message or said, sleep, check)
+        return _publish(repo_id, "dataset", files, ("data/", FOLDER), not public, message or said, sleep, check)
 
 
 def _same_kind(repo_id: str, links_only: bool, there: DatasetInfo) -> None:

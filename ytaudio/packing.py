@@ -11,9 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ytaudio import cards
+from ytaudio.channels import channels_of
 from ytaudio.errors import UserError
 from ytaudio.evaluation.predictions import predictions_parquet, predictions_path
 from ytaudio.evaluation.scores import SCORES_FILE, Scores
+from ytaudio.examples import examples_of
 from ytaudio.links import LINKS_ONLY, write_links
 from ytaudio.training.runs import RUN_FILE, TrainingRun
 
@@ -28,7 +30,7 @@ class HubError(UserError):
 
 
 def dataset_files(folder: Path, repo_id: str) -> Files:
-    """The files of a dataset that `ytaudio build` wrote: data, card, plots, report and eval.yaml.
+    """The files of a dataset that `ytaudio build` wrote: data, examples to listen to, card, plots, report, eval.yaml.
 
     Raises:
         HubError: something is missing or cannot be read.
@@ -36,12 +38,14 @@ def dataset_files(folder: Path, repo_id: str) -> Files:
     folder = folder / "dataset" if (folder / "dataset" / "data").is_dir() else folder
     shards, report = _checked_data(folder)
     splits = _in_order(shards)
+    channels, examples = channels_of(shards), examples_of(shards[splits[0]])
     return {
         **{f"data/{path.name}": path for split in splits for path in shards[split]},
-        "README.md": cards.dataset_card(report, repo_id, splits).encode(),
+        **{example.path: example.flac for example in examples},
+        "README.md": cards.dataset_card(report, repo_id, splits, channels=channels, examples=examples).encode(),
         "report.json": folder / "report.json",
         "eval.yaml": cards.eval_yaml(repo_id, splits).encode(),
-        **cards.dataset_plots(report),
+        **cards.dataset_plots(report, channels),
     }
 
 
@@ -64,11 +68,12 @@ def link_files(folder: Path, repo_id: str, place: Path) -> Files:
     built = data.parent if data.name == "dataset" else folder
     written = write_links(built, [path for split in splits for path in shards[split]], place)
     report = {**_without_words(report), LINKS_ONLY: True}
+    channels = channels_of(shards)
     return {
         **{f"data/{path.name}": path for path in written},
-        "README.md": cards.links_card(report, repo_id, splits).encode(),
+        "README.md": cards.links_card(report, repo_id, splits, channels=channels).encode(),
         "report.json": json.dumps(report, indent=1, ensure_ascii=False).encode() + b"\n",
-        **cards.dataset_plots(report),
+        **cards.dataset_plots(report, channels),
     }
 
 

@@ -9,11 +9,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ytaudio.channels import Spread
 from ytaudio.evaluation.calibration import Calibration
 
 MOST_LABELS = 40  # drawn; the commonest ones where there are more
 TABLE_UP_TO = 20  # labels with their numbers written into the confusion's cells
-BLUE, ORANGE, GREEN = "#3b6ea5", "#e08a3c", "#5b9a68"
+BLUE, ORANGE, GREEN, GREY = "#3b6ea5", "#e08a3c", "#5b9a68", "#dcdfe4"
+_CHANNEL_SIZES = ((1, 1), (2, 2), (3, 5), (6, 10), (11, 20), (21, 1 << 62))  # videos of a channel, from and to
 
 
 def _figure(width: float, height: float, panels: int = 1) -> tuple[Figure, list[Any]]:
@@ -51,8 +53,34 @@ def classes(splits: Mapping[str, Mapping[str, Mapping[str, int]]], labels: Seque
             left += width
         axis.set_yticks(where, [_name(label) for label in shown] if axis is axes[0] else [""] * len(shown))
         axis.invert_yaxis()
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.set_xlabel(what)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
+    return _png(figure)
+
+
+def channels(all_of_them: Spread, by_label: Mapping[str, Spread]) -> bytes:
+    """The share of each class's videos that its largest channels hold, and how many channels have how many videos."""
+    shown = sorted(by_label, key=lambda label: (-by_label[label].videos, label))[:MOST_LABELS]
+    figure, (held, sizes) = _figure(9, max(2.8, 1.5 + 0.32 * len(shown)), 2)
+    where, left = np.arange(len(shown)), np.zeros(len(shown))
+    for up_to, name, color in ((1, "largest channel", BLUE), (5, "2nd to 5th", "#8fb0d3"), (None, "all others", GREY)):
+        share = np.asarray([by_label[label].share(up_to) if up_to else 1.0 for label in shown]) * 100
+        held.barh(where, share - left, left=left, label=name, color=color)
+        left = share
+    held.set_yticks(where, [_name(label) for label in shown])
+    held.invert_yaxis()
+    held.set_xlim(0, 100)
+    held.set_xlabel("% of the category's videos")
+    counts = np.asarray(all_of_them.sizes)
+    bars = [int(np.sum((counts >= low) & (counts <= high))) for low, high in _CHANNEL_SIZES]
+    names = [f"{low}" if low == high else f"{low}–{high}" for low, high in _CHANNEL_SIZES[:-1]]
+    sizes.bar(range(len(bars)), bars, color=BLUE)
+    sizes.set_xticks(range(len(bars)), [*names, f"{_CHANNEL_SIZES[-1][0]}+"])
+    sizes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    sizes.set_xlabel("videos of a channel")
+    sizes.set_ylabel("channels")
+    figure.legend(*held.get_legend_handles_labels(), loc="outside upper left", ncols=3, frameon=False)
     return _png(figure)
 
 

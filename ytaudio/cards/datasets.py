@@ -1,17 +1,20 @@
 """Datasets: a build's report to README text, plots and eval.yaml."""
 
-import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import yaml
-from huggingface_hub import DatasetCardData, constants
+from huggingface_hub import DatasetCardData
 
+from ytaudio.channels import Channels, Spread
+from ytaudio.clips import SILENCE_DBFS
+from ytaudio.examples import Example
 from ytaudio.rebuilt import rebuilt_lines
+from ytaudio.sources import HUB
 
-from .markup import listed, render
+from .markup import listed, render, text
 from .models import TASKS
+from .origins import build_command, citation, origin, splitting, takedown_commands
 
 LINKS_TAG = "links-only"
 MOST_ROWS = 100  # of a table of categories
@@ -19,23 +22,38 @@ MOST_PAIRS = 10  # of videos that sound the same
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
-def dataset_card(report: Mapping[str, Any], repo_id: str, splits: Sequence[str] | None = None) -> str:
+def dataset_card(
+    report: Mapping[str, Any],
+    repo_id: str,
+    splits: Sequence[str] | None = None,
+    *,
+    channels: Channels | None = None,
+    examples: Sequence[Example] = (),
+) -> str:
     """README.md of a dataset, from its build's report.
 
     Args:
         report: BuildReport as a dict, or what report.json holds.
         repo_id: where it will be found.
         splits: those with files in data/; None for all of the report that hold clips.
+        channels: of its videos; None leaves their chapter out.
+        examples: clips to listen to, which travel with it.
     """
-    return _card("dataset_card.md", report, repo_id, splits, (), _build_command(report))
+    return _card("dataset_card.md", report, repo_id, splits, channels, examples)
 
 
-def links_card(report: Mapping[str, Any], repo_id: str, splits: Sequence[str] | None = None) -> str:
+def links_card(
+    report: Mapping[str, Any],
+    repo_id: str,
+    splits: Sequence[str] | None = None,
+    *,
+    channels: Channels | None = None,
+) -> str:
     """README.md of a links-only dataset: what it is, how to rebuild the audio, where the rights lie.
 
     The arguments are dataset_card's.
     """
-    return _card("links_card.md", report, repo_id, splits, (LINKS_TAG,), f"ytaudio build hub:{repo_id} OUT")
+    return _card("links_card.md", report, repo_id, splits, channels, ())
 
 
 def _card(
@@ -43,13 +61,14 @@ def _card(
     report: Mapping[str, Any],
     repo_id: str,
     splits: Sequence[str] | None,
-    tags: Sequence[str],
-    rebuild: str,
+    channels: Channels | None,
+    examples: Sequence[Example],
 ) -> str:
     counted = {name: split for name, split in report["splits"].items() if any(c["clips"] for c in split.values())}
     splits = list(splits or counted)
     labels, name = list(report["labels"]), repo_id.rsplit("/", 1)[-1]
-    front = _front_matter(name, report["clips"], splits, tags)
+    links_only = template == "links_card.md"
+    front = _front_matter(name, report["clips"], splits, (LINKS_TAG,) if links_only else ())
     empty = {"videos": 0, "clips": 0, "channels": 0}
     return render(
         template,
@@ -60,6 +79,7 @@ def _card(
         labels=labels,
         label_list=listed(labels),
         first_split=splits[0],
+        last_split=scored_split(splits),
         splits=[
             {"name": split, **{what: sum(c[what] for c in counted.get(split, {}).values()) for what in empty}}
             for split in splits
@@ -69,12 +89,28 @@ def _card(
             for label in labels[:MOST_ROWS]
         ],
         more_categories=max(0, len(labels) - MOST_ROWS),
+        channels=channels,
+        spreads=_spreads(channels, labels) if channels else (),
+        examples=examples,
+        heard=len({example.label for example in examples}),
+        origin=origin(report),
+        from_hub=str(report.get("source") or "").startswith(HUB),
+        splitting=splitting(str(report["protocol"])),
+        silence_dbfs=f"{SILENCE_DBFS:.0f}".replace("-", "−"),
+        lost={"refused": sum((report.get("rejected") or {}).values())},
         attempts=_attempts(report, labels),
         alike=_alike(report),
-        rebuild=rebuild,
+        rebuild=f"ytaudio build hub:{repo_id} OUT" if links_only else build_command(report),
+        takedown=takedown_commands(report, repo_id, links_only),
         rebuilt=rebuilt_lines(report["rebuilt"]) if report.get("rebuilt") else [],
-        citation=_citation(name, repo_id, str(report.get("created", ""))),
+        citation=citation(report, repo_id),
     )
+
+
+def _spreads(channels: Channels, labels: Sequence[str]) -> list[tuple[str, Spread]]:
+    """Each class's channels, and those of all where there are several classes."""
+    rows = [(label, channels.by_label[label]) for label in labels if label in channels.by_label][:MOST_ROWS]
+    return [(text(label), spread) for label, spread in rows] + ([("**all**", channels.all)] if len(rows) > 1 else [])
 
 
 def _front_matter(name: str, clips: int, splits: Sequence[str], tags: Sequence[str]) -> DatasetCardData:
@@ -112,36 +148,24 @@ def _alike(report: Mapping[str, Any]) -> list[str]:
     return lines + ([f"and {rest} pairs more"] if rest > 0 else [])
 
 
-def _build_command(report: Mapping[str, Any]) -> str:
-    named = str(report.get("source") or "links.csv")
-    if named.startswith("hub:"):  # brings its settings and splits with it
-        named = re.sub(r"[^\w./:@-]", "_", named)
-        return f"ytaudio build {named} OUT"
-    source = re.sub(r"[^\w./:-]", "_", named if named.startswith("kaggle:") else Path(named).name)
-    return (
-        f"ytaudio build {source} OUT --clips-per-video {report['clips_per_video']} "
-        f"--clip-seconds {report['clip_seconds']:g} --seed {report['seed']} --protocol {report['protocol']}"
-    )
-
-
-def _citation(name: str, repo_id: str, created: str) -> str:
-    key = re.sub(r"\W+", "_", name)
-    return (
-        f"@misc{{{key},\n  title = {{{name}}},\n  author = {{{repo_id.split('/')[0]}}},\n  year = {{{created[:4]}}},\n"
-        f"  howpublished = {{\\url{{{constants.ENDPOINT}/datasets/{repo_id}}}}}\n}}"
-    )
-
-
-def dataset_plots(report: Mapping[str, Any]) -> dict[str, bytes]:
+def dataset_plots(report: Mapping[str, Any], channels: Channels | None = None) -> dict[str, bytes]:
     """The pictures dataset_card shows, by their path in the repository."""
     from ytaudio import plots  # matplotlib takes half a second, and words need none
 
-    return {"plots/classes.png": plots.classes(report["splits"], report["labels"])}
+    drawn = {"plots/classes.png": plots.classes(report["splits"], report["labels"])}
+    if channels:
+        drawn["plots/channels.png"] = plots.channels(channels.all, channels.by_label)
+    return drawn
+
+
+def scored_split(splits: Sequence[str]) -> str:
+    """The split that results are told of."""
+    return next((name for name in ("test", "validation") if name in splits), splits[0])
 
 
 def eval_yaml(repo_id: str, splits: Sequence[str]) -> str:
     """eval.yaml of a dataset, which makes its page a leaderboard: a task for each measure on the split scored."""
-    split = next((name for name in ("test", "validation") if name in splits), splits[0])
+    split = scored_split(splits)
     return yaml.safe_dump(
         {
             "name": repo_id.rsplit("/", 1)[-1],
