@@ -12,8 +12,8 @@ from ytaudio.errors import mendable
 
 TRY_LATER = 75  # sysexits.h EX_TEMPFAIL: a wall ended the run, the ledger is intact
 INTERRUPTED, TERMINATED = 130, 143  # 128 and the signal
-_SENTENCE = "Interrupted, and nothing is lost: give the same command again to go on.\n"
 _SHOW_CURSOR = "\x1b[?25h"  # which progress bars hide
+_sentence = "Interrupted, and nothing is lost: give the same command again to go on."  # see interrupted_says
 
 
 @contextmanager
@@ -35,9 +35,15 @@ def ending_well() -> Iterator[None]:
         raise
 
 
+def interrupted_says(sentence: str) -> None:
+    """Say this on Ctrl-C and SIGTERM, for a verb that does not go on where it stopped."""
+    global _sentence
+    _sentence = sentence
+
+
 def _leave(number: int, frame: object) -> NoReturn:
     """Say how to go on, past what print may be in the middle of."""
-    os.write(2, ((_SHOW_CURSOR if sys.stderr.isatty() else "") + _SENTENCE).encode())
+    os.write(2, ((_SHOW_CURSOR if sys.stderr.isatty() else "") + _sentence + "\n").encode())
     _end(INTERRUPTED if number == signal.SIGINT else TERMINATED)
 
 

@@ -78,6 +78,18 @@ Slurm = Annotated[
 Streaming = Annotated[bool, typer.Option("--streaming", help="Read clips as they are scored; keep none on disk.")]
 Bf16 = Annotated[bool, typer.Option("--bf16", help="Compute in bfloat16, where it is faster.")]
 Public = Annotated[bool, typer.Option("--public", help="Anyone may read it; the default is private.")]
+Inputs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="LINK|FILE|FOLDER|-...",
+        help="Video links, sound and video files, folders (with all below them), or - for what is piped in.",
+        show_default=False,
+    ),
+]
+Crops = Annotated[
+    int | None,
+    typer.Option(min=1, max=240, help="Windows heard of an input, spread over it: 6 unless told; 24 for a timeline."),
+]
 Repo = Annotated[str, typer.Argument(metavar="USER/NAME", help="The repository on the Hub that HF_ENDPOINT names.")]
 Trust = Annotated[bool, typer.Option("--trust-remote-code", help="Run the model code that lies in its repository.")]
 DatasetName = Annotated[str, typer.Option("--dataset", metavar="USER/NAME", help="Dataset on the Hub, or a folder.")]

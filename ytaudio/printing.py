@@ -26,6 +26,13 @@ def say(*lines: object) -> None:
         console.print(line)
 
 
+def page_width() -> int:
+    """How wide what `say` prints is, in characters."""
+    from rich.console import Console
+
+    return Console().width if sys.stdout.isatty() else _WIDTH
+
+
 def as_lines(*lines: object) -> str:
     """What `say` prints to a file, as a string."""
     from rich.console import Console

@@ -1,5 +1,6 @@
 """Progress of long work on a terminal; silence elsewhere."""
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -32,3 +33,19 @@ def collecting(categories: Sequence[str]) -> Iterator[Callable[["Standing"], Non
             bars.update(tasks[categories[-1]], note=note)
 
         yield show
+
+
+@contextmanager
+def answering(inputs: int) -> Iterator[Callable[[], None]]:
+    """A bar while several inputs are heard; gives the callable that counts one more. Printed lines stay above it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("heard"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    shown = console.is_terminal and inputs > 1
+    # a line for a file or a pipe must get there, and not to the terminal that shows the bar
+    above = sys.stdout.isatty()
+    with Progress(*columns, console=console, disable=not shown, transient=True, redirect_stdout=above) as bars:
+        task = bars.add_task("heard", total=inputs)
+        yield lambda: bars.advance(task)

@@ -1,40 +1,154 @@
 """The verb that asks a model."""
 
-from typing import Annotated
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ytaudio import options
-from ytaudio.printing import plain, say
+from ytaudio.ending import TRY_LATER, interrupted_says
+from ytaudio.errors import UserError, writing_to
+from ytaudio.printing import page_width, plain, say
+
+if TYPE_CHECKING:
+    from ytaudio.answering import Result
+    from ytaudio.answers import AnswerTable
+    from ytaudio.classifier import Classifier
+    from ytaudio.media import Failure
+
+_NO_MODEL = "Which model is to answer? Add --model USER/NAME, a model on the Hub, or --model FOLDER, one you trained."
 
 
 def classify(
-    inputs: Annotated[
-        list[str], typer.Argument(metavar="LINK|FILE|FOLDER...", help="Video links, audio and video files.")
-    ],
-    model: Annotated[str, typer.Option(metavar="USER/NAME", help="Model on the Hub, or a folder.")],
-    crops: Annotated[int, typer.Option(min=1, help="Crops an input, averaged.")] = 6,
+    inputs: options.Inputs,
+    model: Annotated[str | None, typer.Option(metavar="USER/NAME", help="Model on the Hub, or a folder.")] = None,
+    crops: options.Crops = None,
+    timeline: Annotated[bool, typer.Option("--timeline", help="Tell what each part of an input sounds like.")] = False,
+    png: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", file_okay=False, help="Draw timelines into a folder, too.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line for each input.")] = False,
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of the model.")] = None,
     trust_remote_code: options.Trust = False,
+    cookies: options.Cookies = None,
+    cookies_from_browser: options.CookiesFromBrowser = None,
+    proxy: options.Proxy = None,
+    allow_private_hosts: options.AllowPrivateHosts = False,
 ) -> None:
-    """Say what links and files are about, from their sound."""
-    from rich.table import Table
+    """Say what links and files are about, from their sound: of a long one a few windows are read."""
+    if not model:
+        raise UserError(_NO_MODEL)
+    if "-" in inputs and sys.stdin.isatty():
+        raise UserError("Nothing is piped in for `-`: write `ytaudio classify - ... < FILE`, or name the file.")
+    interrupted_says("Interrupted; what was answered stands above.")
+    from ytaudio.startup import without_collections
 
-    from ytaudio.classify import Classifier, files_in
-    from ytaudio.media import Failure
+    with without_collections():  # of imports a second, of a first answer a quarter
+        from ytaudio.answering import CROPS, PARTS, Classifier, answers, find_inputs
+        from ytaudio.media import Access, check_access
+        from ytaudio.progress import answering
 
-    classifier = Classifier.load(model, trust_remote_code=trust_remote_code)
-    table = Table("input", *classifier.labels, "crops that agree")
-    failures = []
-    for one in files_in(inputs):
-        answer = classifier.classify(one, crops=crops)
-        if isinstance(answer, Failure):
-            failures.append(f"{plain(one)}: {answer.reason.value}, {plain(answer.detail)}")
-            continue
-        best = max(answer.probabilities, key=lambda label: answer.probabilities[label])
-        cells = [f"{'*' if label == best else ''}{100 * p:.0f} %" for label, p in answer.probabilities.items()]
-        table.add_row(plain(one), *cells, f"{answer.agreeing} of {answer.crops}")
-    say(*([table] if table.rows else []))
-    for failure in failures:
-        typer.echo(failure, err=True)
-    if failures:
-        raise typer.Exit(1)
+        access = Access(cookies, cookies_from_browser, proxy, allow_private_hosts=allow_private_hosts)
+        if cookies or cookies_from_browser or proxy:
+            check_access(access)
+        classifier = Classifier.load(model, revision=revision, trust_remote_code=trust_remote_code)
+    found = find_inputs(inputs)
+    timeline = timeline or png is not None
+    printed = _Printed(classifier, [_name(one) for one in found], timeline, as_json, png)
+    with answering(len(found)) as advance:
+        for result in answers(found, classifier, crops=crops or (PARTS if timeline else CROPS), access=access):
+            printed.add(result)
+            advance()
+    printed.end()
+
+
+def _name(found: "object") -> str:
+    return str(getattr(found, "name", ""))
+
+
+@dataclass
+class _Printed:
+    """What has been printed of a model's answers, and how the command is to end."""
+
+    classifier: "Classifier"
+    names: Sequence[str]
+    timeline: bool
+    as_json: bool
+    png: Path | None
+    answered: int = 0
+    skipped: int = 0
+    failures: "list[Failure]" = field(default_factory=list)
+    table: "AnswerTable | None" = None
+    drawn: set[str] = field(default_factory=set)
+
+    def add(self, result: "Result | None") -> None:
+        """Print a result; None is a file of a folder that is no sound."""
+        from ytaudio.answers import json_line, timeline_lines
+        from ytaudio.media import Failure
+
+        if result is None:
+            self.skipped += 1
+            return
+        failed = isinstance(result.outcome, Failure)
+        drawn = "" if failed or not self.png else self._draw(result, self.png)
+        if self.as_json:
+            name, commit = self.classifier.name, self.classifier.revision
+            typer.echo(json_line(result, name, commit, timeline=self.timeline, png=drawn))
+        if isinstance(result.outcome, Failure):
+            self.failures.append(result.outcome)
+            if not self.as_json:
+                said = f"{plain(result.input)}: {result.outcome.reason.value}, {plain(result.outcome.detail)}"
+                typer.echo(said, err=True)
+            return
+        self.answered += 1
+        if self.as_json:
+            return
+        if self.timeline:
+            say(*timeline_lines(result.input, result.outcome), *([f"  drawn in {drawn}"] if drawn else []))
+        else:
+            self._row(result)
+        sys.stdout.flush()
+
+    def _row(self, result: "Result") -> None:
+        from ytaudio.answers import AnswerTable
+
+        if self.table is None:
+            self.table = AnswerTable(self.names, self.classifier.labels, page_width())
+            say(self.table.head())
+        if result.answer:
+            say(self.table.row(result.input, result.answer))
+
+    def _draw(self, result: "Result", folder: Path) -> str:
+        from ytaudio.answers import picture_name
+        from ytaudio.media import Failure
+        from ytaudio.soundplots import timeline
+
+        assert not isinstance(result.outcome, Failure)
+        path = folder / picture_name(result.input, self.drawn)
+        with writing_to(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(timeline(result.outcome, result.title or result.input))
+        return str(path)
+
+    def end(self) -> None:
+        """Say what had no answer, and exit with 1 for that, or with 75 where a wall is the reason."""
+        from datetime import datetime
+
+        if self.skipped:
+            typer.echo(f"{self.skipped} files of folders are neither sound nor video, and were skipped.", err=True)
+        walls = [failure for failure in self.failures if failure.reason.kind == "wall"]
+        if walls:
+            from ytaudio.building import wall_sentence
+
+            typer.echo(wall_sentence(walls[0], datetime.now()), err=True)
+        if self.failures and len(self.names) > 1:
+            typer.echo(f"{self.answered} answered, {len(self.failures)} failed.", err=True)
+        if not self.failures and not self.answered:
+            typer.echo(
+                "There is no sound in what was named: name links, sound or video files, or their folder.", err=True
+            )
+        if self.failures or not self.answered:
+            raise typer.Exit(TRY_LATER if walls else 1)

@@ -13,10 +13,11 @@ from datasets.exceptions import DatasetGenerationError
 from huggingface_hub import HfApi
 from torch.utils.data import Dataset as TorchDataset
 
-from ytaudio.clips import MINIMUM_S, SAMPLING_RATE, crop_starts, decode_from, repeat_to, resample
+from ytaudio.clips import SAMPLING_RATE, crop_starts, decode_from, repeat_to
 from ytaudio.errors import UserError
 from ytaudio.hub_errors import hub_errors, is_local
 from ytaudio.training.augmentations import Augmentation
+from ytaudio.training.features import crop_samples, features
 
 
 class DatasetError(UserError):
@@ -101,7 +102,7 @@ class ClipCollator:
     ) -> None:
         self.extractor, self.random, self.seed = extractor, random, seed
         self.augmentation = augmentation or Augmentation()
-        self.samples = round(max(crop_seconds, MINIMUM_S) * SAMPLING_RATE)
+        self.samples = crop_samples(crop_seconds)
         self.name: str = extractor.model_input_names[0]
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # seen by workers that are already running
 
@@ -153,11 +154,7 @@ class ClipCollator:
 
     def features(self, waveforms: Sequence[np.ndarray]) -> torch.Tensor:
         """What the model is fed of waveforms of one length at 16 kHz: (batch, samples), or (batch, frames, bins)."""
-        rate = self.extractor.sampling_rate
-        heard = [resample(waveform, SAMPLING_RATE, rate) for waveform in waveforms]
-        # all are of one length: on a ragged list the extractor would normalise over the padding
-        out = self.extractor(heard, sampling_rate=rate, return_tensors="np")
-        return torch.from_numpy(np.asarray(out[self.name], dtype=np.float32))
+        return features(self.extractor, waveforms)
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Rows with audio {"bytes", "path"} and label to {input name: (batch, ...), labels: (batch,)}."""

@@ -58,11 +58,20 @@ def trained_crop_seconds(model: str | Path, revision: str | None = None) -> floa
     Raises:
         UserError: the Hub cannot be asked.
     """
+    return told_crop_seconds(model, revision) or CROP_S
+
+
+def told_crop_seconds(model: str | Path, revision: str | None = None) -> float | None:
+    """The crop length a model was trained on, in seconds, or None where its folder or repository does not say.
+
+    Raises:
+        UserError: the Hub cannot be asked.
+    """
     path = Path(model) / RUN_FILE
     if not is_local(model):
         with hub_errors(f"model {model}"):
             try:
                 path = Path(hf_hub_download(str(model), RUN_FILE, revision=revision))
             except RemoteEntryNotFoundError:
-                return CROP_S
-    return float(json.loads(path.read_text())["crop_seconds"]) if path.is_file() else CROP_S
+                return None
+    return float(json.loads(path.read_text())["crop_seconds"]) if path.is_file() else None
