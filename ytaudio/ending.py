@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 from ytaudio.errors import mendable
+from ytaudio.redaction import secrets_hidden
 
 TRY_LATER = 75  # sysexits.h EX_TEMPFAIL: a wall ended the run, the ledger is intact
 INTERRUPTED, TERMINATED = 130, 143  # 128 and the signal
@@ -27,7 +28,7 @@ def ending_well() -> Iterator[None]:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell may have it ignored
         signal.signal(signal.SIGINT, _leave)
     try:
-        with mendable():
+        with secrets_hidden(), mendable():
             yield
     except SystemExit as end:
         if threading.active_count() > 1:  # readers that hang in the network would hold the interpreter's own end up

@@ -215,6 +215,11 @@ def _elsewhere(access: Access, engine: str) -> Access:
     """The access as other machines can use it."""
     if access.cookies_from_browser and engine != "local":
         raise UserError("Other machines have no such browser: give --cookies a file that lies on all of them.")
+    if access.proxy and "@" in access.proxy:
+        raise UserError(
+            "A proxy's password would lie in the launch's files, for all to read: leave --proxy out and set the "
+            "variables http_proxy and https_proxy on the machines."
+        )
     return replace(access, cookies=Path(access.cookies).absolute()) if access.cookies else access
 
 

@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeGuard
 
 import httpx2
 from huggingface_hub import constants
 from huggingface_hub.errors import (
+    EntryNotFoundError,
     GatedRepoError,
     HfHubHTTPError,
     HFValidationError,
@@ -17,6 +19,7 @@ from huggingface_hub.errors import (
 )
 
 from ytaudio.errors import UserError
+from ytaudio.redaction import redacted
 
 _UNREACHABLE = (httpx2.TransportError, OfflineModeIsEnabled, ConnectionError, TimeoutError)
 
@@ -33,6 +36,13 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         seen.add(id(following))
         yield following
         following = following.__cause__ or following.__context__
+
+
+def _is_refusal(error: BaseException) -> TypeGuard[HfHubHTTPError]:
+    """Whether the Hub refused in words of its own: not for what is missing, nor for what a retry of ours mends."""
+    if not isinstance(error, HfHubHTTPError) or isinstance(error, EntryNotFoundError):
+        return False
+    return 400 <= error.response.status_code < 500 and error.response.status_code not in (409, 412)
 
 
 def hub_sentence(error: BaseException, what: str) -> str | None:
@@ -62,6 +72,9 @@ def hub_sentence(error: BaseException, what: str) -> str | None:
             return f"{endpoint} does not let this token at the {what}: use a token with the right to it."
         if isinstance(cause, HfHubHTTPError) and status is not None and status >= 500:
             return f"{endpoint} answered {status} for the {what}: try again later."
+    if refused := next((cause for cause in _chain(error) if _is_refusal(cause)), None):
+        said = redacted(" ".join(str(refused.server_message or "no reason given").split()))[:300].rstrip(".")
+        return f"{endpoint} refused the {what} ({refused.response.status_code}: {said}): mend that and try again."
     if any(isinstance(cause, _UNREACHABLE) for cause in _chain(error)):
         return f"The Hub at {endpoint} cannot be reached for the {what}: check the connection and HF_ENDPOINT."
     return None

@@ -16,6 +16,7 @@ from fsspec.implementations.local import LocalFileSystem
 from ytaudio.durable import write_whole
 from ytaudio.errors import UserError
 from ytaudio.ledger import LEDGER, Outcome, Settings, read_ledger
+from ytaudio.redaction import redacted
 from ytaudio.visits import clip_name
 
 PARTS = "ledger"  # beside LEDGER, where it cannot be appended to: its lines in whole objects
@@ -39,7 +40,13 @@ class Place:
         try:
             fs, path = fsspec.core.url_to_fs(str(url))
         except (ValueError, ImportError) as error:
-            raise UserError(f"{url} cannot be reached ({error}): give a folder, or install what it needs.") from None
+            said = f"{url} cannot be reached ({error}): give a folder, or install what it needs."
+            raise UserError(redacted(said)) from None
+        if "@" in str(url).partition("://")[2].partition("/")[0]:
+            raise UserError(
+                f"{redacted(str(url))} holds a password, which would lie in files and logs: give it in the environment "
+                "or in fsspec's configuration (~/.config/fsspec), and the address without it."
+            )
         return cls(str(Path(path).absolute()) if isinstance(fs, LocalFileSystem) else str(url).rstrip("/"))
 
     def __truediv__(self, name: str) -> "Place":

@@ -1,7 +1,10 @@
 """Reports and scores to README text, plots and evaluation YAML."""
 
+from ytaudio.redaction import redacted
+
 from .datasets import dataset_card, dataset_plots, eval_yaml, links_card
-from .markup import fenced, redacted, text
+from .licences import Licence, licence_in, licence_of
+from .markup import fenced, text
 from .models import (
     TASKS,
     eval_results_yaml,
@@ -14,12 +17,15 @@ from .models import (
 
 __all__ = [
     "TASKS",
+    "Licence",
     "dataset_card",
     "dataset_plots",
     "eval_results_yaml",
     "eval_yaml",
     "fenced",
     "is_ours",
+    "licence_in",
+    "licence_of",
     "links_card",
     "model_card",
     "model_plots",

@@ -48,11 +48,6 @@ def fenced(content: str, language: str) -> str:
     return f"{fence}{language}\n{content.rstrip()}\n{fence}"
 
 
-def redacted(content: str) -> str:
-    """Without access tokens, wherever they stand."""
-    return re.sub(r"\b(hf|api_org)_[A-Za-z0-9]{8,}\b", r"\1_***", content)
-
-
 def listed(labels: Sequence[str]) -> str:
     """Labels in one line, the first twenty of them."""
     names = ", ".join(text(label) for label in labels[:20])

@@ -10,10 +10,11 @@ from huggingface_hub import eval_result_entries_to_yaml as entries_to_yaml
 
 from ytaudio.evaluation.comparison import against_best_floor
 from ytaudio.evaluation.scores import Scores
+from ytaudio.redaction import redacted
 from ytaudio.training.choices import AccuracyArguments
 from ytaudio.training.runs import CROP_S, TrainingRun
 
-from .markup import listed, redacted, render, text
+from .markup import listed, render, text
 
 TASKS = {"accuracy": "accuracy", "macro_f1": "f1"}  # our measures, and what the Hub calls them
 _NAMES = {"accuracy": "Accuracy", "macro_f1": "Macro-F1"}
@@ -62,7 +63,14 @@ def _model_index(scores: Scores) -> list[EvalResult]:
 
 
 def model_card(
-    scores: Scores | None, run: TrainingRun | None, repo_id: str, *, labels: Sequence[str], remote_code: bool = False
+    scores: Scores | None,
+    run: TrainingRun | None,
+    repo_id: str,
+    *,
+    labels: Sequence[str],
+    remote_code: bool = False,
+    our_code: bool = False,
+    licence: Licence | None = None,
 ) -> str:
     """README.md of a model.
 
@@ -72,6 +80,8 @@ def model_card(
         repo_id: where it will be found.
         labels: what it can answer.
         remote_code: whether it brings its own code, which a user must trust.
+        our_code: whether that is ytaudio's, which ytaudio itself need not be told to trust.
+        licence: the one it is under; None where none is named.
     """
     known = {(run.dataset_id, run.dataset_revision)} if run else set()
     known |= {(scores.dataset_id, scores.dataset_revision)} if scores else set()
@@ -85,6 +95,7 @@ def model_card(
         tags=["audio", "video-topics", "ytaudio"],
         model_name=name,
         eval_results=_model_index(scores) if scores else None,
+        **(licence.metadata if licence else {}),
     )
     return render(
         "model_card.md",
@@ -96,7 +107,15 @@ def model_card(
         duration=duration,
         label_list=listed(labels),
         usage=_usage(repo_id, remote_code),
+        verbs=_verbs(repo_id, remote_code and not our_code),
         remote_code=remote_code,
+        our_code=our_code,
+        licence=licence,
+        labels=labels,
+        mixed_up=_mixed_up(scores) if scores else (),
+        citation=misc(
+            name, repo_id.split("/")[0], scores.created[:4] if scores else "", f"{constants.ENDPOINT}/{repo_id}"
+        ),
         crop_seconds=run.crop_seconds if run else scores.crop_seconds if scores else CROP_S,
         dataset_link=_dataset_link(scores.dataset_id, scores.dataset_revision) if scores else "",
         training_link=_dataset_link(run.dataset_id, run.dataset_revision) if run else "",
@@ -124,6 +143,17 @@ def _seen(scores: Scores, run: TrainingRun | None) -> str:
         "train": "the very videos it was trained on: this tells nothing about others",
         "validation": "not trained on, but the best epoch may have been chosen by them",
     }.get(scores.split, "held back from training and from the choice of the best epoch")
+
+
+def _mixed_up(scores: Scores) -> list[tuple[int, str, str]]:
+    """The commonest confusions: videos, true label, predicted label."""
+    wrong = [
+        (count, scores.labels[true], scores.labels[predicted])
+        for true, row in enumerate(scores.confusion)
+        for predicted, count in enumerate(row)
+        if count and true != predicted
+    ]
+    return sorted(wrong, key=lambda mistake: -mistake[0])[:3]
 
 
 def _choices(settings: Mapping[str, Any]) -> list[tuple[str, Any, str]]:
@@ -164,6 +194,15 @@ def _usage(repo_id: str, remote_code: bool) -> str:
         f'classify = pipeline("audio-classification", model="{repo_id}"{trust})\n'
         "waveform = np.sin(440 * 2 * np.pi * np.arange(80_000) / 16_000).astype(np.float32)  # 5 s: your sound here\n"
         "print(classify(waveform))"
+    )
+
+
+def _verbs(repo_id: str, trust: bool) -> str:
+    trusted = " --trust-remote-code" if trust else ""
+    return (
+        f"ytaudio classify 'https://www.youtube.com/watch?v=VIDEO' --model {repo_id}{trusted}\n"
+        f"ytaudio classify talk.mp4 RECORDINGS/ --model {repo_id}{trusted} --timeline\n"
+        f"ytaudio demo --model {repo_id}{trusted}    # in the browser"
     )
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from ytaudio.errors import UserError, mendable
+from ytaudio.redaction import secrets_hidden
 
 _GRACE_S = 4.0  # within which a launcher ends its other processes after one has failed
 
@@ -71,7 +72,7 @@ def mendable_together() -> Iterator[None]:
     Another process tells of an error, whichever it is, only if the launcher has not ended it by then, which means that
     the first one met none.
     """
-    with mendable():
+    with secrets_hidden(), mendable():
         try:
             yield
         except Exception as error:
