@@ -43,6 +43,12 @@ class Plan:
     access: Access = field(default_factory=Access)
     shared: str | None = None  # where tasks on many machines work, any fsspec URL; the folder built in if None
 
+    @property
+    def tried_again(self) -> frozenset[Reason]:
+        """The reasons whose videos are visited again: private hosts too, once links may lead there."""
+        allowed = {Reason.PRIVATE_HOST} if self.access.allow_private_hosts else set()
+        return frozenset({*self.retry, *allowed})
+
 
 def reasons(names: Iterable[str]) -> frozenset[Reason]:
     """Reasons by their names, several with commas between; "all" is every one that a ledger can hold.
@@ -139,7 +145,7 @@ def launch(
             ledger,
             settings,
             per_category=plan.per_category,
-            retry=plan.retry,
+            retry=plan.tried_again,
             windows=source.windows,
             tell=tell,
         )
@@ -153,7 +159,7 @@ def _collect(source: Source, ledger: Ledger, settings: Settings, plan: Plan) -> 
             settings,
             per_category=plan.per_category,
             threads=plan.threads,
-            retry=plan.retry,
+            retry=plan.tried_again,
             windows=source.windows,
             manners=plan.manners,
             locate=partial(media.locate, access=plan.access),

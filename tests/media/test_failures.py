@@ -139,7 +139,7 @@ class Raises:
 
     def __call__(self, url: str) -> Failure:
         class OfATest(InfoExtractor):
-            _VALID_URL = r"test:.*"
+            _VALID_URL = r"https?://test/.*"
             error = self._error
 
             def _real_extract(self, url):
@@ -152,7 +152,7 @@ class Raises:
 
 @pytest.mark.parametrize("sentence", SENTENCES)
 def test_a_sentence_comes_through_yt_dlp_as_its_reason_with_its_full_text(sentence):
-    found = Raises(ExtractorError(sentence, expected=SENTENCES[sentence] not in UNFORESEEN))("test:x")
+    found = Raises(ExtractorError(sentence, expected=SENTENCES[sentence] not in UNFORESEEN))("http://test/x")
     assert found.reason is SENTENCES[sentence] and sentence in found.detail
 
 
@@ -190,22 +190,21 @@ def test_types_and_statuses_come_before_sentences_through_yt_dlp_too(error, reas
     assert classify(ExtractorError("Video unavailable", cause=error)) is (
         reason if reason not in (Reason.UNKNOWN, Reason.BAD_LINK) else Reason.REMOVED
     )
-    found = Raises(error)("test:x")
+    found = Raises(error)("http://test/x")
     told = str(error).rpartition(":")[2].rpartition("]")[2].strip()  # yt-dlp puts its own name in front
     assert found.reason is reason and told in found.detail
 
 
 def test_the_countries_of_a_block_are_told():
-    found = Raises(GeoRestrictedError("The uploader has not made this video available", countries=["DE", "FR"]))(
-        "test:"
-    )
+    error = GeoRestrictedError("The uploader has not made this video available", countries=["DE", "FR"])
+    found = Raises(error)("http://test/x")
     assert "This video is available in Germany, France" in found.detail
 
 
 def test_what_nobody_foresaw_keeps_its_types_and_where_it_came_from():
     error = ExtractorError("Cannot identify player", cause=ValueError("a brace is not closed"))
     error.__context__ = KeyError("streamingData")
-    detail = Raises(error)("test:x").detail
+    detail = Raises(error)("http://test/x").detail
     for part in ("Cannot identify player", "ValueError: a brace is not closed", "KeyError: 'streamingData'"):
         assert part in detail
     assert detail.startswith("DownloadError: ") and "\n" not in detail

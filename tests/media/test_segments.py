@@ -367,7 +367,9 @@ def test_a_server_without_ranges_lengths_or_manners():
 
 
 @pytest.mark.parametrize(
-    "told", [gzip.compress(b"#EXTM3U\n" * 999)[:-20], gzip.compress(bytes(17 << 20)), b"\x1f\x8bno"]
+    "told",
+    [gzip.compress(b"#EXTM3U\n" * 999)[:-20], gzip.compress(bytes(17 << 20)), b"\x1f\x8bno"],
+    ids=["cut", "large", "other"],
 )
 def test_a_page_that_is_zipped_badly_or_to_burst_is_a_failure(told):
     with Wire(lambda head: answer("200 OK", told, Content_Encoding="gzip")) as wire:

@@ -17,6 +17,7 @@ from yt_dlp.version import __version__ as VERSION
 from ytaudio.errors import UserError
 
 from .failures import explain
+from .guard import Guard
 from .patience import PatientDL
 
 _PROXIES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
@@ -58,7 +59,7 @@ def youtube_dl(access: Access) -> YoutubeDL:
     """This thread's YoutubeDL for an access, made once (130 ms) and reused."""
     known: dict[Access, YoutubeDL] = _thread.__dict__.setdefault("known", {})
     if access not in known:
-        known[access] = PatientDL(_options(access))
+        known[access] = PatientDL(_options(access), None if access.allow_private_hosts else Guard())
     return known[access]
 
 

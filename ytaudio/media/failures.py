@@ -12,6 +12,7 @@ from yt_dlp.networking.exceptions import HTTPError, RequestError, TransportError
 from yt_dlp.utils import DownloadError, ExtractorError, GeoRestrictedError, UnsupportedError
 
 from .challenges import ChallengeError
+from .guard import LinkRefused, PrivateHost
 from .kinds import Failure, Reason, plain_text
 
 _LONGEST_RETRY_AFTER_S = 86_400.0  # a day; what asks for more is a mistake
@@ -84,6 +85,10 @@ def _reason(chain: list[BaseException]) -> Reason:
     for each in chain:
         if isinstance(each, ChallengeError):
             return Reason.BOT_CHECK
+        if isinstance(each, PrivateHost):
+            return Reason.PRIVATE_HOST
+        if isinstance(each, LinkRefused):
+            return Reason.BAD_LINK
         if isinstance(each, HTTPError) and each.status in (401, 403) and re.search(_BOT_CHECK, said):
             return Reason.BOT_CHECK  # a refusal that says why
         if isinstance(each, HTTPError) and (reason := of_status(each.status)) is not Reason.UNKNOWN:

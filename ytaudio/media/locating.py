@@ -12,6 +12,7 @@ from ytaudio.catalog import Video
 
 from .access import Access, remember, youtube_dl
 from .failures import failure_from
+from .guard import LinkRefused, check_scheme
 from .kinds import Failure, Media, Reason, plain_text
 from .opening import SEGMENTED, open_media
 from .patience import challenge_met, within
@@ -43,6 +44,7 @@ def locate(video: Video, ydl: YoutubeDL | None = None, *, access: Access | None 
 
 def _search(video: Video, ydl: YoutubeDL, access: Access) -> Media | Failure:
     try:
+        check_scheme(video.url)  # yt-dlp has words of its own, such as "ytsearch:"
         with within(access.pages_s):
             info = ydl.extract_info(video.url, download=False)
     except Exception as error:  # noqa: BLE001  extractors raise whatever a changed page makes them raise
@@ -59,7 +61,10 @@ def _search(video: Video, ydl: YoutubeDL, access: Access) -> Media | Failure:
         return Failure(video.id, Reason.UNSUPPORTED if audible else Reason.NO_AUDIO, plain_text(chosen))
     time.sleep(min(max(0.0, _number(chosen, "available_at", 0) - time.time()), _LONGEST_WAIT_S))
     try:
+        check_scheme(chosen["url"])  # a page may name a file of this machine, which would be read as media
         segments = _segments(chosen)
+    except LinkRefused as error:
+        return failure_from(video.id, error)
     except StreamError as error:
         return Failure(video.id, error.reason, error.detail)
     found = Media(

@@ -3,7 +3,7 @@
 import http.client
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +13,8 @@ from yt_dlp.networking import Request, Response
 from yt_dlp.networking.exceptions import HTTPError, RequestError, TransportError
 
 from .challenges import BEGINNING_BYTES, REFUSALS, ChallengeError, asked_for_a_person, sent_elsewhere
+from .guard import Guard, check_scheme
+from .handlers import guarded
 
 _thread = threading.local()
 _PIECE_BYTES = 1 << 20  # asked for at once where a page is read whole
@@ -60,12 +62,27 @@ def _spend(size: int) -> None:
 
 
 class PatientDL(YoutubeDL):
-    """A YoutubeDL whose requests and answers know of the deadline, and of pages that ask for a person."""
+    """A YoutubeDL whose requests and answers know of the deadline, and of pages that ask for a person.
+
+    With a guard it reaches public addresses only, by the user's own proxies if by any.
+    """
+
+    def __init__(self, params: dict[str, Any], guard: Guard | None = None) -> None:
+        self._guard = guard
+        super().__init__(params)
+
+    def build_request_director(self, handlers: Iterable[Any], preferences: Any = None) -> Any:
+        """As YoutubeDL's, of handlers that the guard stands in."""
+        if self._guard:
+            handlers = guarded(handlers, self._guard, self.proxies.values())
+        return super().build_request_director(handlers, preferences)
 
     def urlopen(self, req: Any) -> Response:
         """As YoutubeDL's.
 
         Raises:
+            LinkRefused: it is no request over HTTP.
+            PrivateHost: it, or a redirect, leads into this machine or a private network.
             TransportError: the time is over, before the request or, out of a read, before the end of its answer.
             RequestError: out of a read: the pages are larger than any are.
             ChallengeError: in the place of sound, the site asks for a person.
@@ -73,6 +90,9 @@ class PatientDL(YoutubeDL):
         deadline = _deadline()
         _check(deadline)
         request = Request(req) if isinstance(req, str) else req
+        check_scheme(request.url if isinstance(request, Request) else request.full_url)
+        if self._guard and isinstance(request, Request):
+            _keep_proxies(request, self.proxies)
         try:
             response = super().urlopen(request)
         except HTTPError as error:
@@ -83,6 +103,13 @@ class PatientDL(YoutubeDL):
         # outside of the search for a video it is sound that was asked for, so that a page is looked at
         _look_for_challenge(request, response, look=deadline is None)
         return response
+
+
+def _keep_proxies(request: Request, known: Mapping[str, str | None]) -> None:
+    """Leave no proxy to a request but the user's own: a link can carry headers, and one of yt-dlp's names a proxy."""
+    request.headers.pop("Ytdl-Request-Proxy", None)
+    allowed = (None, *known.values())
+    request.proxies = {scheme: proxy for scheme, proxy in request.proxies.items() if proxy in allowed}
 
 
 def _make_timely(response: Response, deadline: float | None) -> None:

@@ -16,6 +16,7 @@ from yt_dlp.networking.exceptions import HTTPError, RequestError, TransportError
 from .access import Access
 from .challenges import ChallengeError
 from .failures import explain, retry_after_s
+from .guard import PrivateHost
 from .kinds import Reason
 from .processor import waiting
 
@@ -196,6 +197,8 @@ def as_stream_errors() -> Iterator[None]:
         raise StreamError(Reason.NETWORK, explain(error), passing=True) from None
     except ChallengeError as error:
         raise StreamError(Reason.BOT_CHECK, explain(error)) from None
+    except PrivateHost as error:
+        raise StreamError(Reason.PRIVATE_HOST, explain(error)) from None
     except RequestError as error:
         raise StreamError(Reason.UNSUPPORTED, explain(error)) from None
 
