@@ -2,14 +2,17 @@
 
 from collections.abc import Awaitable, Callable
 
+from anyio import CapacityLimiter
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ytaudio.localhub import discussions, large, managing, pages, reading, writing
+from ytaudio.localhub import browsing, discussions, large, leaderboard, managing, pages, reading, viewer, writing
 from ytaudio.localhub.accounts import Accounts
+from ytaudio.localhub.readers import READERS
+from ytaudio.localhub.rendering import shown
 from ytaudio.localhub.store import Store
 from ytaudio.localhub.web import Call, Handler, endpoint, streaming
 
@@ -63,30 +66,31 @@ _WEB: list[tuple[str, str, Handler]] = [
     ("POST", ".git/info/lfs/verify", large.verify),
     ("GET", "/resolve/{revision}/{path:path}", reading.content),
     ("GET", "/raw/{revision}/{path:path}", reading.content),
-    ("GET", "/tree/{revision}", pages.files),
-    ("GET", "/tree/{revision}/{path:path}", pages.files),
-    ("GET", "/blob/{revision}/{path:path}", pages.file),
-    ("GET", "/commits/{revision}", pages.history),
-    ("GET", "/commit/{revision}", pages.commit),
-    ("GET", "/discussions", pages.discussions),
-    ("GET", "/discussions/{number}", pages.discussion),
+    ("GET", "/tree/{revision}", browsing.files),
+    ("GET", "/tree/{revision}/{path:path}", browsing.files),
+    ("GET", "/blob/{revision}/{path:path}", browsing.file),
+    ("GET", "/commits/{revision}", browsing.history),
+    ("GET", "/commit/{revision}", browsing.commit),
+    ("GET", "/discussions", browsing.discussions),
+    ("GET", "/discussions/{number}", browsing.discussion),
+    ("GET", "/viewer", viewer.viewer),
+    ("GET", "/viewer/{revision}", viewer.viewer),
+    ("GET", "/cell/{revision}/{column}/{row}/{path:path}", viewer.cell),
+    ("GET", "/leaderboard", leaderboard.leaderboard),
     ("GET", "", pages.repo),
 ]
 
 
 def _kind_routes() -> list[Route]:
     """Routes below a repo's web address; a model's address names no kind."""
+    reading_rows = CapacityLimiter(READERS)
     routes = []
     for kinds in _KIND_NAMES:
         for method, rest, handler in _WEB:
             prefix = "" if kinds == "models" else f"/{kinds}"
-            routes.append(
-                Route(
-                    f"{prefix}/{{namespace}}/{{name}}{rest}",
-                    endpoint(pages.shown(_of_kind(kinds, handler))),
-                    methods=[method],
-                )
-            )
+            limiter = reading_rows if handler in (viewer.viewer, viewer.cell) else None
+            run = endpoint(shown(_of_kind(kinds, handler)), limiter=limiter)
+            routes.append(Route(f"{prefix}/{{namespace}}/{{name}}{rest}", run, methods=[method]))
     return sorted(routes, key=lambda route: route.path.startswith("/{"))
 
 
@@ -118,15 +122,17 @@ def make_app(store: Store, accounts: Accounts) -> ASGIApp:
         Route("/-/lfs/{kinds}/{namespace}/{name}/{oid}", upload, methods=["PUT"]),
         Route("/-/lfs/{kinds}/{namespace}/{name}/{oid}", endpoint(large.download), methods=["GET"]),
         Route("/-/style.css", endpoint(pages.style), methods=["GET"]),
+        Route("/-/icon.svg", endpoint(pages.icon), methods=["GET"]),
+        Route("/favicon.ico", endpoint(pages.icon), methods=["GET"]),
         Route(f"{_REPO_API}/commit/{{revision}}", streaming(writing.commit), methods=["POST"]),
         *(Route(path, endpoint(handler), methods=[method]) for method, path, handler in _API),
         Route("/api/{rest:path}", endpoint(managing.unknown), methods=["GET", "POST", "PUT", "DELETE"]),
-        Route("/", endpoint(pages.shown(pages.front)), methods=["GET"]),
+        Route("/", endpoint(shown(pages.front)), methods=["GET"]),
         Route("/login", endpoint(pages.login), methods=["GET", "POST"]),
         Route("/logout", endpoint(pages.logout), methods=["POST"]),
         *_kind_routes(),
-        Route("/{namespace}", endpoint(pages.shown(pages.front)), methods=["GET"]),
-        Route("/{rest:path}", endpoint(pages.shown(pages.unknown)), methods=["GET"]),
+        Route("/{namespace}", endpoint(shown(pages.front)), methods=["GET"]),
+        Route("/{rest:path}", endpoint(shown(pages.unknown)), methods=["GET"]),
     ]
     app = Starlette(routes=routes)
     app.state.store, app.state.accounts = store, accounts

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from ytaudio.localhub import cards
@@ -18,8 +19,16 @@ _SHORT = {
 
 def repo_info(objects: Objects, repo: Repo, commit: Commit, *, blobs: bool = False) -> dict[str, Any]:
     """All that is known of a repo at a commit."""
-    tree, settings = repo.tree(commit), repo.settings()
-    card = cards.card_data(objects, tree)
+    tree = repo.tree(commit)
+    return {
+        **summary(objects, repo, commit),
+        "siblings": [_sibling(path, tree[path], blobs=blobs) for path in sorted(tree)],
+    }
+
+
+def summary(objects: Objects, repo: Repo, commit: Commit) -> dict[str, Any]:
+    """All that is known of a repo at a commit but its files: what lists of many repos can afford."""
+    settings = repo.settings()
     info = {
         "_id": hashlib.sha1(f"{repo.kind} {settings['createdAt']}".encode(), usedforsecurity=False).hexdigest()[:24],
         "id": repo.id,
@@ -34,21 +43,25 @@ def repo_info(objects: Objects, repo: Repo, commit: Commit, *, blobs: bool = Fal
         "downloadsAllTime": 0,
         "likes": 0,
         "trendingScore": 0,
-        "usedStorage": sum(entry.size for entry in tree.values()),
-        "cardData": card,
-        "siblings": [_sibling(path, tree[path], blobs=blobs) for path in sorted(tree)],
+        **_said(objects, repo, commit.id),
     }
-    if repo.kind == "model":
-        info |= _model_fields(objects, tree, card)
-        info["modelId"] = repo.id
-    else:
-        info["tags"] = cards.tags_of(repo.kind, card, {}, tree)
-    if repo.kind == "dataset":
-        info["description"] = card.get("description")
     if repo.kind == "space":
-        info["sdk"] = card.get("sdk") or settings.get("sdk")
-        info["models"], info["datasets"] = card.get("models") or [], card.get("datasets") or []
+        info["sdk"] = info["cardData"].get("sdk") or settings.get("sdk")
     return info
+
+
+@lru_cache(maxsize=4096)
+def _said(objects: Objects, repo: Repo, commit_id: str) -> dict[str, Any]:
+    """What a repo's files say of it: the same for a commit for ever."""
+    tree = repo.tree(repo.commit(commit_id))
+    card = cards.card_data(objects, tree)
+    said: dict[str, Any] = {"usedStorage": sum(entry.size for entry in tree.values()), "cardData": card}
+    if repo.kind == "model":
+        return said | _model_fields(objects, tree, card) | {"modelId": repo.id}
+    said["tags"] = cards.tags_of(repo.kind, card, {}, tree)
+    if repo.kind == "dataset":
+        return said | {"description": card.get("description")}
+    return said | {"models": card.get("models") or [], "datasets": card.get("datasets") or []}
 
 
 def _model_fields(objects: Objects, tree: Tree, card: dict[str, Any]) -> dict[str, Any]:

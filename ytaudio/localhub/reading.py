@@ -10,9 +10,10 @@ from starlette.datastructures import Headers
 from starlette.responses import FileResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from ytaudio.localhub import cards, info
-from ytaudio.localhub.errors import HubError, entry_not_found
+from ytaudio.localhub import info, results
+from ytaudio.localhub.errors import entry_not_found
 from ytaudio.localhub.history import Commit, Entry
+from ytaudio.localhub.rendering import APART
 from ytaudio.localhub.repo import Repo
 from ytaudio.localhub.web import Call, answer, is_yes, next_page, page_of
 
@@ -25,9 +26,6 @@ _TEXT = {"md", "txt", "py", "yaml", "yml", "csv", "jsonl", "toml", "cfg", "gitat
 _RANGE = re.compile(
     r"bytes=[ \t]*(\d{1,18}-\d{0,18}|-\d{1,18})([ \t]*,[ \t]*(\d{1,18}-\d{0,18}|-\d{1,18}))*[ \t]*", re.ASCII
 )
-# whatever a repo holds, a browser shows it as a thing apart: no script, no access to the Hub's pages
-_APART = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
-          "X-Content-Type-Options": "nosniff"}  # fmt: skip
 
 
 def about(call: Call) -> Response:
@@ -49,9 +47,13 @@ def find_all(call: Call) -> Response:
             return None
         if any(term.lower() not in repo.id.lower() for term in call.options("search")):
             return None
-        described = info.repo_info(call.store.objects, repo, repo.resolve("main"))
-        return described if _matches(call, described) else None
+        commit = repo.resolve("main")
+        described = info.summary(call.store.objects, repo, commit)
+        if not _matches(call, described):
+            return None
+        return info.repo_info(call.store.objects, repo, commit) if with_files else described
 
+    with_files = call.flag("full") or "siblings" in call.options("expand")
     found = [described for described in call.of_each(call.kind, look) if described]
     key = _SORT_KEYS.get(query.get("sort", ""), "lastModified")
     found.sort(key=lambda described: described[key], reverse=query.get("direction", "-1") != "1")
@@ -83,27 +85,17 @@ def _as_asked(call: Call, described: dict[str, Any]) -> dict[str, Any]:
 def leaderboard(call: Call) -> Response:
     """GET .../leaderboard: the models' evaluation results on a dataset that has an eval.yaml, best first."""
     repo = call.repo()
-    if repo.kind != "dataset" or "eval.yaml" not in repo.tree(repo.resolve("main")):
-        raise HubError(404, "This dataset has no leaderboard: it has no eval.yaml.")
+    results.check_has_leaderboard(repo)
     only_base = is_yes(call.request.query_params.get("base_model", "true"))
-    found = call.of_each("model", lambda model: _results_on(call, model, repo.id, only_base=only_base))
-    rows = [row for results in found for row in results]
-    rows.sort(key=lambda row: row["value"], reverse=True)
-    return answer([{"rank": rank, **row} for rank, row in enumerate(rows, start=1)])
+    found = results.reported_on(call, repo.id, only_base=only_base)
+    found.sort(key=lambda each: each[1].value, reverse=True)
+    return answer([{"rank": rank, **_ranked(call, *each)} for rank, each in enumerate(found, start=1)])
 
 
-def _results_on(call: Call, model: Repo, dataset_id: str, *, only_base: bool) -> list[dict[str, Any]]:
-    objects, files = call.store.objects, model.tree(model.resolve("main"))
-    if only_base and cards.card_data(objects, files).get("base_model"):
-        return []
+def _ranked(call: Call, model: Repo, result: results.Result, data: dict[str, Any]) -> dict[str, Any]:
     author = {"type": "user" if call.accounts.is_user(model.namespace) else "org", "name": model.namespace}
-    rows = []
-    for result in cards.eval_results(objects, files):
-        data = result.get("data", {})
-        if data.get("dataset", {}).get("id") == dataset_id and isinstance(data.get("value"), (int, float)):
-            row = {"modelId": model.id, "value": data["value"], "filename": result["filename"], "verified": False}
-            rows.append(row | {"author": author, "source": data.get("source"), "notes": data.get("notes")})
-    return rows
+    row = {"modelId": model.id, "value": data["value"], "filename": result.filename, "verified": False}
+    return row | {"author": author, "source": data.get("source"), "notes": data.get("notes")}
 
 
 def refs(call: Call) -> Response:
@@ -209,7 +201,7 @@ def content(call: Call) -> Response:
         raise entry_not_found(f"{path} does not exist on {call.revision()!r}", commit.id)
     name = path.rsplit("/", 1)[-1]
     headers = {
-        **_APART,
+        **APART,
         "X-Repo-Commit": commit.id,
         "ETag": f'"{entry.etag}"',
         "Accept-Ranges": "bytes",

@@ -17,6 +17,7 @@ from ytaudio.localhub.errors import HubError, LocalHubError, bad_request, repo_n
 from ytaudio.localhub.history import Tree, now
 from ytaudio.localhub.moves import Moves
 from ytaudio.localhub.objects import Objects
+from ytaudio.localhub.readers import Readers
 from ytaudio.localhub.repo import Repo
 
 KINDS = ("model", "dataset", "space")
@@ -57,6 +58,7 @@ class Store:
         durable.make_folder(self.temporary)
         self.moves = Moves(folder / "moved.json")
         self.objects = Objects(folder / "objects", self.temporary)
+        self.readers = Readers()
 
     def _take_folder(self) -> None:
         try:
@@ -69,6 +71,7 @@ class Store:
 
     def close(self) -> None:
         """Let another process serve this folder."""
+        self.readers.close()
         fcntl.flock(self._flock, fcntl.LOCK_UN)
         os.close(self._flock)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlencode
 
-from starlette.concurrency import run_in_threadpool
+from anyio import CapacityLimiter, to_thread
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
@@ -92,7 +92,7 @@ class Call:
     def number(self, name: str, default: int, *, most: int) -> int:
         """A query parameter that is a count, between 0 and `most`."""
         text = self.request.query_params.get(name, "")
-        return min(int(text), most) if text.isascii() and text.isdecimal() and len(text) < 10 else default
+        return min(int(text), most) if text.isascii() and text.isdecimal() and len(text) < 19 else default
 
     def signed_in(self) -> str:
         """The visitor's name; 401 without a token."""
@@ -254,15 +254,18 @@ def understand(request: Request) -> Call:
     return Call(request, request.app.state.store, accounts, visitor(request, accounts), path)
 
 
-def endpoint(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-    """A Starlette endpoint that runs a handler in a thread, body read and errors answered."""
+def endpoint(handler: Handler, *, limiter: CapacityLimiter | None = None) -> Callable[[Request], Awaitable[Response]]:
+    """A Starlette endpoint that runs a handler in a thread, body read and errors answered.
+
+    With a limiter, only so many run at a time; the others wait without a thread, and hold up nothing else.
+    """
 
     async def run(request: Request) -> Response:
         try:
             call = understand(request)
             if request.method not in ("GET", "HEAD"):
                 call = Call(request, call.store, call.accounts, call.user, call.path, await read_body(request))
-            return await run_in_threadpool(_run, handler, call)
+            return await to_thread.run_sync(_run, handler, call, limiter=limiter)
         except HubError as error:
             return failed(error)
         except ClientDisconnect:
