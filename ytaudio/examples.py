@@ -2,9 +2,10 @@
 
 import re
 import unicodedata
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ FOLDER = "examples/"  # in the repository
 LONGEST_S = 8.0  # of an example: the middle of its clip; at most 256 KB, and about 150 KB of most sounds
 MOST = 24  # examples: two a class where there are at most twelve, else one
 BATCH = 1000  # rows in memory at a time while looking for them; their sound comes later
+_DEVICES = re.compile(r"con|prn|aux|nul|com\d|lpt\d")  # what no file may be called on Windows
 _COLUMNS = ("label", "video_id", "channel_id", "url", "title", "start_s")
 
 
@@ -55,23 +57,26 @@ def examples_of(shards: Sequence[Path]) -> tuple[Example, ...]:
                 del missing[label]
         if not missing:
             break
-    taken: Counter[str] = Counter()
-    made = []
+    made: dict[str, Example] = {}
     for label in sorted(found):
         for path, number, row in found[label].values():
-            stem = file_stem(labels[label])
-            taken[stem] += 1
-            made.append(_example(f"{FOLDER}{stem}-{taken[stem]}.flac", labels[label], path, number, row))
-    return tuple(made)
+            name = _name(labels[label], made)
+            made[name] = _example(name, labels[label], path, number, row)
+    return tuple(made.values())
 
 
 def file_stem(label: str) -> str:
-    """A label as the beginning of a file's name on any system: a-z, 0-9 and _, with - for all else.
-
-    Two labels may have the same one: a number behind tells their files apart.
-    """
+    """A label as a file's name on any system: a-z, 0-9 and _, with - for all else. Two labels may have the same one."""
     plain = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9_]+", "-", plain).strip("-")[:40].rstrip("-") or "class"
+    stem = re.sub(r"[^a-z0-9_]+", "-", plain).strip("-")[:40].rstrip("-") or "sound"
+    return f"{stem}-sound" if _DEVICES.fullmatch(stem) else stem
+
+
+def _name(label: str, taken: Container[str]) -> str:
+    """The first path for an example of a label that no other has: food.flac, food-2.flac, and so on."""
+    stem = file_stem(label)
+    paths = (f"{FOLDER}{stem}{f'-{n}' if n > 1 else ''}.flac" for n in count(1))
+    return next(path for path in paths if path not in taken)
 
 
 def _rows(shards: Sequence[Path]) -> Iterator[tuple[Path, int, dict[str, Any]]]:

@@ -123,7 +123,8 @@ def push_model(
     """Publish a trained model and give its address: weights, code, card, results and plots in one commit.
 
     With scores.json in the folder (as `score_model(...).save(folder)` leaves it) the card, the model-index,
-    .eval_results/ and predictions/ carry the results; without it the card says that it was not evaluated.
+    .eval_results/ and predictions/ carry the results; without it the card says that it was not evaluated. A licence
+    that the published card names stays; without one it is that of the model fine-tuned from, where its card names one.
 
     Args:
         folder: what a recipe saved: config.json, the weights, preprocessor_config.json, code if any.
@@ -136,7 +137,7 @@ def push_model(
         HubError: the folder is not a trained model (then nothing is created), the Hub refuses or cannot be reached.
     """
     repo_id = _full_name(repo_id)
-    files = model_files(Path(folder), repo_id)
+    files = model_files(Path(folder), repo_id, partial(_licence, repo_id))
     return _publish(repo_id, "model", files, _OF_MODELS, private, message or "Model, card and results", sleep)
 
 
@@ -165,9 +166,22 @@ def add_scores(
             files["README.md"] = cards.with_results(card, scores, repo_id).encode()
         else:
             run = TrainingRun.from_json(read(RUN_FILE)) if RUN_FILE in names else None
-            files |= card_files(scores, run, json.loads(read("config.json")), repo_id)
+            files |= card_files(scores, run, json.loads(read("config.json")), repo_id, _licence(repo_id, run))
         _commit(HfApi(), repo_id, "model", files, (), message or f"Results on {scores.dataset_id}", sleep)
     return f"{constants.ENDPOINT}/{repo_id}"
+
+
+def _licence(repo_id: str, run: TrainingRun | None) -> cards.Licence | None:
+    """The licence that a model's card there names, or else that of the model it was fine-tuned from."""
+
+    def named(model: str, revision: str | None = None) -> cards.Licence | None:
+        try:
+            return cards.licence_in(HfApi().model_info(model, revision=revision).card_data)
+        except (HfHubHTTPError, httpx2.TransportError, ValueError):
+            return None  # it is not there yet, or no longer
+
+    base = named(run.base_model, run.base_revision) if run and run.base_revision else None
+    return cards.licence_of(named(repo_id), base)
 
 
 def push_space(

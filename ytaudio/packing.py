@@ -20,6 +20,7 @@ from ytaudio.links import LINKS_ONLY, write_links
 from ytaudio.training.runs import RUN_FILE, TrainingRun
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+OUR_MODEL = "spectrogram_cnn"  # the model_type of ytaudio.models, which is not imported for its name: it takes torch
 _ORDER = {"train": 0, "validation": 1, "test": 2}
 _SHARD = re.compile(r"(?P<split>\w+)-(?P<number>\d{5})-of-(?P<of>\d{5})\.parquet")
 Files = dict[str, Path | bytes]  # path in the repository to the file here, or to what it holds
@@ -130,8 +131,15 @@ def _checked_data(folder: Path) -> tuple[dict[str, list[Path]], dict]:
     return shards, report
 
 
-def model_files(folder: Path, repo_id: str) -> Files:
+def model_files(
+    folder: Path, repo_id: str, licence: Callable[[TrainingRun | None], cards.Licence | None] = lambda run: None
+) -> Files:
     """The files of a model that a recipe wrote: weights, extractor, code, records, card, results and plots.
+
+    Args:
+        folder: what the recipe saved.
+        repo_id: where it will be found.
+        licence: what the card is to name, told the record of the training.
 
     Raises:
         HubError: something is missing or cannot be read.
@@ -145,13 +153,28 @@ def model_files(folder: Path, repo_id: str) -> Files:
     if scores:  # it may have been scored as a folder
         scores = replace(scores, model_id=repo_id)
         files |= result_files(scores)
-    return files | card_files(scores, run, config, repo_id)
+    return files | card_files(scores, run, config, repo_id, licence(run))
 
 
-def card_files(scores: Scores | None, run: TrainingRun | None, config: dict[str, Any], repo_id: str) -> Files:
+def card_files(
+    scores: Scores | None,
+    run: TrainingRun | None,
+    config: dict[str, Any],
+    repo_id: str,
+    licence: cards.Licence | None = None,
+) -> Files:
     """README.md and plots of a model with this config.json."""
     labels = [name for _, name in sorted(config.get("id2label", {}).items(), key=lambda pair: int(pair[0]))]
-    card = cards.model_card(scores, run, repo_id, labels=labels, remote_code="auto_map" in config)
+    remote_code = "auto_map" in config
+    card = cards.model_card(
+        scores,
+        run,
+        repo_id,
+        labels=labels,
+        remote_code=remote_code,
+        our_code=remote_code and config.get("model_type") == OUR_MODEL,
+        licence=licence,
+    )
     return {"README.md": card.encode(), **cards.model_plots(scores, run)}
 
 

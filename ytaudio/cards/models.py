@@ -14,7 +14,9 @@ from ytaudio.redaction import redacted
 from ytaudio.training.choices import AccuracyArguments
 from ytaudio.training.runs import CROP_S, TrainingRun
 
+from .licences import Licence
 from .markup import listed, render, text
+from .origins import misc
 
 TASKS = {"accuracy": "accuracy", "macro_f1": "f1"}  # our measures, and what the Hub calls them
 _NAMES = {"accuracy": "Accuracy", "macro_f1": "Macro-F1"}

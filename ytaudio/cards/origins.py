@@ -84,18 +84,19 @@ def citation(report: Mapping[str, Any], repo_id: str) -> str:
     """BibTeX of a dataset and, where its list is published, of the list."""
     owner, name = repo_id.split("/")[0], repo_id.rsplit("/", 1)[-1]
     year = str(report.get("created", ""))[:4]
-    cited = [_misc(name, owner, year, f"{constants.ENDPOINT}/datasets/{repo_id}")]
+    cited = [misc(name, owner, year, f"{constants.ENDPOINT}/datasets/{repo_id}")]
     source = _source(report)
     if found := _ON_KAGGLE.fullmatch(source):
         page = f"https://www.kaggle.com/datasets/{found['owner']}/{found['name']}"
-        cited.append(_misc(found["name"], found["owner"], "", page, "The list of links"))
+        cited.append(misc(found["name"], found["owner"], "", page, "The list of links"))
     elif found := _ON_HUB.fullmatch(source):
         page = f"{constants.ENDPOINT}/datasets/{found['repo']}"
-        cited.append(_misc(found["repo"].split("/")[1], found["repo"].split("/")[0], "", page, "Rebuilt from"))
+        cited.append(misc(found["repo"].split("/")[1], found["repo"].split("/")[0], "", page, "Rebuilt from"))
     return "\n\n".join(cited)
 
 
-def _misc(name: str, author: str, year: str, page: str, note: str = "") -> str:
+def misc(name: str, author: str, year: str, page: str, note: str = "") -> str:
+    """A BibTeX entry of something with an address."""
     key = re.sub(r"\W+", "_", name)
     lines = [f"title = {{{name}}}", f"author = {{{author}}}", f"howpublished = {{\\url{{{page}}}}}"]
     lines += [f"year = {{{year}}}"] if year else []
