@@ -17,12 +17,6 @@ class Licence:
     link: str = ""  # to its text
     inherited: bool = False  # it is that of the model fine-tuned from
 
-    @property
-    def metadata(self) -> dict[str, str]:
-        """The fields of a card's front matter."""
-        found = {"license": self.id, "license_name": self.name, "license_link": self.link}
-        return {name: value for name, value in found.items() if value}
-
 
 def licence_in(card: CardData | None) -> Licence | None:
     """The licence that a card's front matter names; None where it names none that the Hub would take."""

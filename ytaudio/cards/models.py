@@ -97,7 +97,9 @@ def model_card(
         tags=["audio", "video-topics", "ytaudio"],
         model_name=name,
         eval_results=_model_index(scores) if scores else None,
-        **(licence.metadata if licence else {}),
+        license=licence.id if licence else None,
+        license_name=licence.name or None if licence else None,
+        license_link=licence.link or None if licence else None,
     )
     return render(
         "model_card.md",
