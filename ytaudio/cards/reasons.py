@@ -24,6 +24,7 @@ FAILED = {
     Reason.SILENT: "every window tried was silent",
     Reason.NO_AUDIO: "pictures alone",
     Reason.BAD_LINK: "the site knows no such video",
+    Reason.PRIVATE_HOST: "the link leads into a private network",
     Reason.UNSUPPORTED: "nothing that could be read",
     Reason.NETWORK: "the connection failed, time and again",
     Reason.SERVER_ERROR: "the site failed, time and again",

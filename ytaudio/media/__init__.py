@@ -3,6 +3,7 @@
 From what others stand on to what stands on them:
 
 - what is told: `kinds` (Media, Failure, Reason), `pieces` (segments of a stream), `failures` (an error to its reason);
+- what links may lead to: `addresses` (which are public), `guard` (of each connection), `handlers` (yt-dlp's, guarded);
 - the outside: `access` (cookies, proxy), `patience` (how long pages may take), `reach` (is the network there);
 - bytes: `ranges` (a remote file), `fetching` (whole resources), each under a cap, `processor` (who decodes meanwhile);
 - places in a file: `fragments` and `landmarks` (MP4, Matroska), `mp3` and `blocks` (MP3, AC-3 and WAV, by counting);

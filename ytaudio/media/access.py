@@ -59,8 +59,13 @@ def youtube_dl(access: Access) -> YoutubeDL:
     """This thread's YoutubeDL for an access, made once (130 ms) and reused."""
     known: dict[Access, YoutubeDL] = _thread.__dict__.setdefault("known", {})
     if access not in known:
-        known[access] = PatientDL(_options(access), None if access.allow_private_hosts else Guard())
+        known[access] = new_youtube_dl(access, None if access.allow_private_hosts else Guard())
     return known[access]
+
+
+def new_youtube_dl(access: Access, guard: Guard | None) -> YoutubeDL:
+    """A YoutubeDL for an access whose connections are all made by this guard; without one it goes where links lead."""
+    return PatientDL(_options(access), guard)
 
 
 def check_access(access: Access) -> None:

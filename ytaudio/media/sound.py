@@ -55,8 +55,8 @@ class Sound:
     """The sound of one file, open at its beginning: its packets and their decoder."""
 
     def __init__(self, source: Any, options: dict[str, str]) -> None:
-        # a file may list others, on this machine too: none is opened
-        options = {**options, "protocol_whitelist": "pipe"}
+        # a file may list others, on this machine or elsewhere: by this list, which no way to open one is on, none is
+        options = {**options, "protocol_whitelist": "none"}
         self.container: InputContainer = av.open(source, mode="r", options=options, metadata_errors="ignore")
         audio = self.container.streams.best("audio")
         if not isinstance(audio, av.AudioStream) or audio.time_base is None:
