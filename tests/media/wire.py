@@ -16,13 +16,15 @@ class Then(Enum):
 
 
 class Wire:
-    """A listener on 127.0.0.1 that answers each request with what `say` makes of its head, and then hangs up."""
+    """A listener on loopback that answers each request with what `say` makes of its head, and then hangs up."""
 
-    def __init__(self, say: Callable[[str], bytes | Iterable[bytes | Then]]) -> None:
+    def __init__(self, say: Callable[[str], bytes | Iterable[bytes | Then]], host: str = "127.0.0.1") -> None:
         self._say, self._over = say, threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._listener = socket.create_server((host, 0))
+        self.port = self._listener.getsockname()[1]
+        self.url = f"http://{host}:{self.port}"
         self.asked: list[str] = []
+        self.connections = 0
 
     def __enter__(self) -> "Wire":
         threading.Thread(target=self._accept, daemon=True).start()
@@ -37,6 +39,7 @@ class Wire:
         while not self._over.is_set():
             try:
                 connection, _ = self._listener.accept()
+                self.connections += 1
             except OSError:
                 return
             threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
