@@ -43,8 +43,10 @@ def tone(label: int, seed: int, seconds: float = 2.0) -> np.ndarray:
     return (0.4 * np.sin(2 * np.pi * (300 + 700 * label) * time) + noise).astype(np.float32)
 
 
-def dataset_folder(folder: Path, videos: dict[str, int] | None = None, labels=LABELS, seconds: float = 2.0) -> Path:
-    """What a build leaves: dataset/data/*.parquet and report.json, two clips a video."""
+def dataset_folder(
+    folder: Path, videos: dict[str, int] | None = None, labels=LABELS, seconds: float = 2.0, a_channel: int = 1
+) -> Path:
+    """What a build leaves: dataset/data/*.parquet and report.json, two clips a video, `a_channel` videos a channel."""
     videos = videos or {"train": 12, "validation": 6, "test": 6}
     features = Features(
         {
@@ -68,7 +70,8 @@ def dataset_folder(folder: Path, videos: dict[str, int] | None = None, labels=LA
                 sound = encode(tone(label, 2 * video + clip, seconds))
                 audio = {"bytes": sound, "path": f"{name}_{clip}.flac"}
                 link = f"https://www.youtube.com/watch?v={name}"
-                rows.append([audio, label, name, clip, 10.0 * clip, f"Video {video}", f"channel {split} {video}", link])
+                channel = f"channel {split} {video // a_channel}"
+                rows.append([audio, label, name, clip, 10.0 * clip, f"Video {video}", channel, link])
         table = [dict(zip(features, row, strict=True)) for row in rows]
         path = folder / "dataset" / "data" / f"{split}-00000-of-00001.parquet"
         pq.write_table(pa.Table.from_pylist(table, schema=features.arrow_schema), path)

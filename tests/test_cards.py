@@ -3,17 +3,20 @@ from dataclasses import replace
 
 import pytest
 import yaml
-from huggingface_hub import DatasetCard, ModelCard, SpaceCard
+from huggingface_hub import DatasetCard, ModelCard, ModelCardData, SpaceCard, constants
 from huggingface_hub.utils import yaml_dump
 from making import COMMIT, LABELS, scores_of, training_run, write_report
 from markdown_it import MarkdownIt
 
 from ytaudio.cards import (
+    Licence,
     dataset_card,
     dataset_plots,
     eval_results_yaml,
     eval_yaml,
     fenced,
+    licence_in,
+    licence_of,
     links_card,
     model_card,
     model_plots,
@@ -21,7 +24,12 @@ from ytaudio.cards import (
     space_card,
     text,
 )
+from ytaudio.cards.markup import short
+from ytaudio.cards.reasons import FAILED, failed, refused
+from ytaudio.channels import Channel, Channels, Spread
 from ytaudio.evaluation.scores import floor_of
+from ytaudio.examples import Example
+from ytaudio.media import Reason
 
 HOSTILE = (
     "| pipe |",
@@ -33,6 +41,7 @@ HOSTILE = (
     "- 'yes' : \"no\" # &a *b !!python/object",
     "**bold** _under_ ~gone~ $math$",
 )
+HARMLESS = {"text", "code_inline", "strong_open", "strong_close", "link_open", "link_close"}  # in a cell
 MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
 
@@ -53,11 +62,15 @@ def tables(markdown: str) -> list[list[list[str]]]:
             found[-1].append([])
         elif token.type in ("th_open", "td_open"):
             children = tokens[position + 1].children or []
-            assert all(child.type in ("text", "code_inline", "strong_open", "strong_close") for child in children), (
-                children
-            )
+            assert {child.type for child in children} <= HARMLESS, children
             found[-1][-1].append("".join(child.content for child in children))
     return found
+
+
+def table(markdown: str, *headers: str) -> list[list[str]]:
+    """The rows of the table whose first columns have these headers."""
+    (rows,) = [rows for rows in tables(markdown) if rows[0][: len(headers)] == list(headers)]
+    return rows[1:]
 
 
 @pytest.mark.parametrize("value", HOSTILE)
@@ -78,7 +91,7 @@ def test_a_block_cannot_be_closed_from_inside():
 def test_redacted_keeps_all_but_tokens():
     assert (
         redacted("--hub_token hf_abcdefghijk --x hf_home my_hf_abcdefghijk")
-        == "--hub_token hf_*** --x hf_home my_hf_abcdefghijk"
+        == "--hub_token hf_*** --x hf_home my_hf_***"
     )
 
 
@@ -87,14 +100,17 @@ def test_dataset_card_tells_what_is_there_what_was_lost_and_whose_it_is(tmp_path
     card_data = card.data.to_dict()
     assert card_data["size_categories"] == ["n<1K"] and card_data["license"] == "other"
     assert card_data["configs"][0]["data_files"][2] == {"split": "test", "path": "data/test-*.parquet"}
-    splits, _, categories, lost = tables(card.text)
-    assert splits[1] == ["train", "12", "24", "9"]
-    assert [row[0] for row in categories[1:]] == list(LABELS) and categories[1][1:] == ["4", "8", "3"] * 3
-    assert ["line refused", "duplicate", "2", ""] in lost
-    assert ["video failed", "removed", "3", "def: Video unavailable | <b>gone</b>"] in lost
+    assert table(card.text, "split")[0] == ["train", "12", "24", "9"]
+    categories = table(card.text, "category", "train videos")
+    assert [row[0] for row in categories] == list(LABELS) and categories[0][1:] == ["4", "8", "3"] * 3
+    (refused,) = table(card.text, "line refused")
+    assert refused == ["duplicate", "the video stands further up in the list, under the same category", "2"]
+    gone = ["removed", "taken down, or its account closed", "3", "def: Video unavailable | <b>gone</b>"]
+    assert gone in table(card.text, "video failed")
     for words in (
         "## Rights",
         "stays theirs",
+        "hf repos delete tester/data --type dataset",
         "test lacks 3 videos of food.",
         "ytaudio build youtube.csv OUT",
         "@misc{data,",
@@ -107,7 +123,7 @@ def test_dataset_card_names_only_splits_that_hold_clips(tmp_path):
     report = write_report(tmp_path, splits={"train": counts, "validation": {}, "test": counts}, failed={}, rejected={})
     card = DatasetCard(dataset_card(report, "tester/data"))
     assert [entry["split"] for entry in card.data.configs[0]["data_files"]] == ["train", "test"]
-    assert "nothing was lost" in card.text
+    assert "Nothing was lost." in card.text
     assert set(dataset_plots(report)) == {"plots/classes.png"}
 
 
@@ -121,11 +137,11 @@ def test_hostile_labels_and_titles_break_neither_tables_nor_front_matter(tmp_pat
     )
     card = DatasetCard(dataset_card(report, "tester/data"))
     assert card.data.license == "other"
-    categories, lost = tables(card.text)[2:4]
-    assert [row[0] for row in categories[1:]] == [" ".join(label.split()) for label in HOSTILE]
-    assert {len(row) for row in lost} == {4}
+    assert [row[0] for row in table(card.text, "category", "train videos")] == [" ".join(o.split()) for o in HOSTILE]
+    assert {len(row) for row in table(card.text, "video failed")} == {4}
     assert "<script>" not in re.sub(r"```.*?```", "", card.text, flags=re.DOTALL)
     assert "49" not in card.text.split("## Categories")[1].split("## How")[0]
+    assert "$(rm" not in card.text and "those of the list `__rm_-rf___x_.csv`" in card.text
 
     scores = scores_of(range(len(HOSTILE)), range(len(HOSTILE)), labels=HOSTILE)
     model = ModelCard(model_card(scores, training_run(labels=HOSTILE), "tester/model", labels=HOSTILE))
@@ -153,7 +169,7 @@ def test_dataset_card_tells_what_each_category_took_which_videos_share_a_sound_a
         rebuilt=REBUILT,
     )
     card = DatasetCard(dataset_card(report, "tester/data")).text
-    assert ["food", "30", "14", "16", "12"] in tables(card)[4]
+    assert ["food", "30", "14", "16", "12"] in table(card, "category", "videos tried")
     items = [
         token.content for token in MARKDOWN.parse(card) if token.type == "inline" and "similarity" in token.content
     ]
@@ -163,7 +179,7 @@ def test_dataset_card_tells_what_each_category_took_which_videos_share_a_sound_a
         and "Not to be had again: 3 videos (removed 2, private 1)" in card
     )
     without = dataset_card(report_of(tmp_path), "tester/data")
-    assert "videos tried |" not in without and "share a sound" not in without and "What became" not in without
+    assert "videos tried |" not in without and "Some videos share" not in without and "What became" not in without
 
 
 def test_links_card_says_what_it_is_how_to_rebuild_and_holds_hostile_words(tmp_path):
@@ -171,13 +187,105 @@ def test_links_card_says_what_it_is_how_to_rebuild_and_holds_hostile_words(tmp_p
     card = DatasetCard(links_card(report, "tester/links"))
     assert card.data.license == "other" and "links-only" in card.data.tags
     assert "**This dataset holds no audio.**" in card.text
-    (command,) = [
+    rebuild, takedown = (
         token.content for token in MARKDOWN.parse(card.text) if token.type == "fence" and token.info == "bash"
+    )
+    assert rebuild == "ytaudio build hub:tester/links OUT\n"
+    assert takedown.splitlines()[1:] == [
+        "hf repos delete tester/links --type dataset",
+        "ytaudio push dataset OUT tester/links --links-only",
     ]
-    assert command == "ytaudio build hub:tester/links OUT\n"
-    categories = tables(card.text)[2]
-    assert [row[0] for row in categories[1:]] == [" ".join(label.split()) for label in HOSTILE]
+    categories = table(card.text, "category", "train videos")
+    assert [row[0] for row in categories] == [" ".join(label.split()) for label in HOSTILE]
     assert "<script>" not in re.sub(r"```.*?```", "", card.text, flags=re.DOTALL)
+
+
+def channels_named(*names: str) -> Channels:
+    """Channels of three videos each, one of a class."""
+    spread = Spread((3,) * len(names))
+    largest = tuple(Channel(name, 3, (HOSTILE[0], HOSTILE[2]), "train") for name in names)
+    return Channels(spread, dict.fromkeys(HOSTILE, spread), largest, unnamed=2)
+
+
+def example_of(label: str, title: str, url: str) -> Example:
+    return Example(label, "examples/x.flac", url, title, 3723.0, 8.0, b"")
+
+
+def test_channels_are_told_by_category_and_hostile_names_break_no_table(tmp_path):
+    channels = channels_named(*HOSTILE, "UC6NkILxtMFF8wLIqoMTAshE")
+    card = DatasetCard(dataset_card(report_of(tmp_path, HOSTILE), "tester/data", channels=channels)).text
+    rows = table(card, "category", "videos", "channels")
+    assert rows[0] == ["| pipe |", "27", "9", "3", "3", "11 %", "56 %"] and rows[-1][0] == "all"
+    assert [row[0] for row in table(card, "channel")] == [" ".join(n.split()) for n in HOSTILE] + [
+        "UC6NkILxtMFF8wLIqoMTAshE"
+    ]
+    assert {row[2] for row in table(card, "channel")} == {f"{HOSTILE[0]}, {HOSTILE[2]}"}
+    assert "(<https://www.youtube.com/channel/UC6NkILxtMFF8wLIqoMTAshE>)" in card
+    assert "plots/channels.png" in card and "Of 2 of the videos the site named no channel" in card
+    without = dataset_card(report_of(tmp_path, HOSTILE), "tester/data")
+    assert "plots/channels.png" not in without and "## Channels" not in without
+    links = links_card(report_of(tmp_path, HOSTILE), "tester/data", channels=channels)
+    assert table(links, "category", "videos", "channels") == rows
+
+
+@pytest.mark.parametrize("title", [*HOSTILE, "", "</audio><script>alert(1)</script>", "x" * 200])
+@pytest.mark.parametrize("url", ["https://www.youtube.com/watch?v=a-b_c", "javascript:alert(1)", "https://x/)|<b>", ""])
+def test_examples_are_heard_and_what_sites_say_of_them_is_harmless(tmp_path, title, url):
+    examples = [example_of(label, title, url) for label in HOSTILE]
+    card = dataset_card(report_of(tmp_path, HOSTILE), "tester/data", examples=examples)
+    chapter = card.split("## Listen")[1].split("## Use it")[0]
+    address = f"{constants.ENDPOINT}/datasets/tester/data/resolve/main/examples/x.flac"
+    sound = f'<audio controls preload="metadata" src="{address}"></audio>'
+    assert chapter.count(sound) == len(HOSTILE)
+    (rows,) = tables(chapter.replace(sound, "sound"))
+    assert [row[:2] for row in rows[1:]] == [[" ".join(label.split()), "sound"] for label in HOSTILE]
+    shown = short(title) or ("link" if "youtube" in url else "")
+    assert {row[2] for row in rows[1:]} == {f"{shown}, 1:02:03 (file)"}
+    links = re.findall(r'href="([^"]*)"', MARKDOWN.render(chapter.replace(sound, "")))
+    assert set(links) == {"examples/x.flac"} | ({url} if "youtube" in url else set())
+
+
+def test_a_list_on_kaggle_is_named_and_cited(tmp_path):
+    card = dataset_card(report_of(tmp_path, source="kaggle:owner/some-list/versions/3/a.csv"), "tester/data")
+    assert "[some-list](<https://www.kaggle.com/datasets/owner/some-list>) by owner on Kaggle, version 3." in card
+    assert "@misc{data," in card and "@misc{some_list," in card
+    assert "ytaudio build links-without-it.csv OUT" in card, "a list on Kaggle cannot be changed: a copy is"
+    rebuilt = dataset_card(report_of(tmp_path, source=f"hub:a/links@{COMMIT}"), "tester/data")
+    assert f"datasets/a/links>) at `{COMMIT[:12]}`" in rebuilt and "ytaudio build hub:a/links OUT" in rebuilt
+
+
+def test_the_card_says_how_many_videos_a_category_were_asked_for(tmp_path):
+    card = dataset_card(report_of(tmp_path, per_category=40), "tester/data")
+    assert "ytaudio build youtube.csv OUT --per-category 40 --clips-per-video 2" in card
+
+
+def test_every_reason_has_words():
+    assert {reason for reason in Reason if reason.kind != "wall"} == set(FAILED)
+    assert failed("removed") and refused("duplicate") and failed("of tomorrow") == refused("of tomorrow") == ""
+
+
+@pytest.mark.parametrize(
+    ("own", "base", "shown"),
+    [
+        (None, None, "None is named"),
+        (None, Licence("apache-2.0"), "apache-2.0, the licence of [a/base]"),
+        (Licence("mit"), Licence("cc-by-nc-4.0"), "mit; the licence of [a/base]"),
+        (Licence("mit"), None, "mit; the licence of [a/base]"),
+        (Licence("apache-2.0"), Licence("apache-2.0"), "apache-2.0, the licence of [a/base]"),
+    ],
+)
+def test_the_licence_is_the_publishers_or_that_of_the_base(own, base, shown):
+    run = training_run(base_model="a/base", base_revision=COMMIT)
+    licence = licence_of(own, base)
+    card = ModelCard(model_card(None, run, "tester/model", labels=LABELS, licence=licence))
+    assert shown in card.text.split("## Licence")[1]
+    assert card.data.license == (own or base or Licence(None)).id
+    assert licence_in(card.data) == (replace(licence, inherited=False) if licence else None)
+
+
+@pytest.mark.parametrize("told", [["mit", "bsd"], "my own words", "x" * 100, 7, "MIT\nname: x"])
+def test_a_licence_the_hub_would_not_take_is_none(told):
+    assert licence_in(ModelCardData(license=told)) is None
 
 
 @pytest.mark.parametrize(
@@ -272,7 +380,7 @@ def test_the_card_says_whether_probabilities_can_be_relied_on():
 def test_model_card_shows_settings_and_command_without_tokens():
     content = model_card(None, training_run(), "tester/model", labels=LABELS)
     fences = [token for token in MARKDOWN.parse(ModelCard(content).text) if token.type == "fence"]
-    command, settings = (token.content for token in fences if token.info in ("bash", "yaml"))
+    _, command, settings = (token.content for token in fences if token.info in ("bash", "yaml"))
     assert command == "accelerate launch finetune.py --hub_token hf_*** --note '```'\n"
     assert yaml.safe_load(settings) == {"learning_rate": 3e-5, "hub_token": "hf_***"}
     assert "has not been evaluated" in content and ModelCard(content).data.eval_results is None
@@ -294,7 +402,7 @@ def test_a_checkpoint_of_the_hub_is_the_base_model():
 
 def test_a_label_that_occurs_nowhere_is_said_to():
     card = model_card(scores_of([0, 1], [0, 1]), None, "tester/model", labels=LABELS)
-    assert ["travel", "neither in the split nor predicted"] in tables(ModelCard(card).text)[1]
+    assert ["travel", "0", "neither in the split nor predicted"] in table(ModelCard(card).text, "category")
 
 
 def test_results_answer_the_tasks_of_the_dataset():

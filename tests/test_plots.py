@@ -5,6 +5,7 @@ import pytest
 from matplotlib.image import imread
 
 from ytaudio import plots
+from ytaudio.channels import Spread
 from ytaudio.evaluation.calibration import calibration
 
 HOSTILE = ["$x^{", "a\nb | c", "\\frac", "x" * 200, "猫", "$$"]
@@ -24,6 +25,7 @@ def test_plots_bear_any_number_and_any_name_of_labels(labels):
         picture(plots.f1(values, dict.fromkeys(labels, (0.0, 1.0)), dict.fromkeys(labels, 3))).shape,
         picture(plots.reliability(calibration(shares, [0] * 9, range(9)))).shape,
         picture(plots.classes(splits, labels)).shape,
+        picture(plots.channels(Spread((9, 2, 1)), dict.fromkeys(labels, Spread((9, 1))))).shape,
         picture(plots.confusion(np.eye(len(labels), dtype=int), labels)).shape,
     ]
     assert all(200 < side < 3000 for shape in shapes for side in shape[:2])
@@ -34,6 +36,9 @@ def test_what_is_plotted_shows():
     assert (right != wrong).any()
     f1 = [picture(plots.f1({"a": 0.5}, {"a": interval}, {"a": 9})) for interval in ((0.4, 0.6), (0.1, 0.9))]
     assert (f1[0] != f1[1]).any()
+    one, many = Spread((9,)), Spread((1,) * 9)
+    held = [picture(plots.channels(Spread((9, 9)), {"a": one, "b": other})) for other in (one, many)]
+    assert (held[0] != held[1]).any()
     shares = np.tile([0.8, 0.2], (50, 1))
     sure = [picture(plots.reliability(calibration(shares, truth, range(50)))) for truth in ([0] * 50, [1] * 50)]
     assert (sure[0] != sure[1]).any()

@@ -21,7 +21,8 @@ class Licence:
 def licence_in(card: CardData | None) -> Licence | None:
     """The licence that a card's front matter names; None where it names none that the Hub would take."""
     told = card.to_dict() if card else {}
-    found, name, link = (str(told.get(field) or "") for field in ("license", "license_name", "license_link"))
+    fields = (told.get(field) for field in ("license", "license_name", "license_link"))
+    found, name, link = (value if isinstance(value, str) else "" for value in fields)
     if not _ID.fullmatch(found):
         return None
     return Licence(found, name if _ID.fullmatch(name) else "", link if re.fullmatch(r"\S{1,300}", link) else "")
