@@ -8,7 +8,8 @@ import pyarrow as pa
 from pyarrow import types
 
 COLUMNS_MAX = 40  # a page shows no more
-NAMES_MAX = 2_000  # labels of a column that are read
+NAMES_MAX = 2_000  # labels that are read, of all columns together
+_NAME_MAX = 100  # characters of each
 _FEATURES_MAX = 1 << 20  # characters of the libraries' description that are read
 _MEDIA = {"Audio": "audio", "Image": "image"}
 
@@ -26,8 +27,12 @@ class Column:
 def columns_of(schema: pa.Schema) -> list[Column]:
     """The first columns of a file."""
     known = _features(schema.metadata or {})
-    fields = [schema.field(i) for i in range(min(len(schema), COLUMNS_MAX))]
-    return [_column(field, known.get(field.name)) for field in fields]
+    columns: list[Column] = []
+    names_left = NAMES_MAX
+    for i in range(min(len(schema), COLUMNS_MAX)):
+        columns.append(_column(schema.field(i), known.get(schema.field(i).name), names_left))
+        names_left -= len(columns[-1].names)
+    return columns
 
 
 def _features(metadata: dict[bytes, bytes]) -> dict[str, Any]:
@@ -42,7 +47,7 @@ def _features(metadata: dict[bytes, bytes]) -> dict[str, Any]:
     return features if isinstance(features, dict) else {}
 
 
-def _column(field: pa.Field, feature: Any) -> Column:
+def _column(field: pa.Field, feature: Any, names_left: int) -> Column:
     feature = feature if isinstance(feature, dict) else {}
     media = _media_of(field, feature)
     if media:
@@ -50,7 +55,7 @@ def _column(field: pa.Field, feature: Any) -> Column:
         return Column(field.name, media, f"{media}, {rate} Hz" if isinstance(rate, int) else media)
     names = feature.get("names")
     if feature.get("_type") == "ClassLabel" and types.is_integer(field.type) and isinstance(names, list):
-        texts = tuple(str(name)[:200] for name in names[:NAMES_MAX])
+        texts = tuple(str(name)[:_NAME_MAX] for name in names[:names_left])
         return Column(field.name, "label", f"label, {len(names)} classes", texts)
     return Column(field.name, "number" if _is_number(field.type) else "text", str(field.type)[:60])
 

@@ -21,7 +21,9 @@ _TAGS = 12  # offered to filter by
 _RELATED = 20  # repos that a card links to
 _SIGNED_IN_S = 30 * 24 * 3600
 _REPO_ID = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}", re.ASCII)
-_NO_CHOICE = {"region:us", "safetensors", "custom_code", "model-index", "tensorboard"}  # tags that say little to people
+# tags that say little to people
+_NO_CHOICE = ("region:", "safetensors", "custom_code", "model-index", "tensorboard", "annotations_creators:")
+_NO_CHOICE += ("source_datasets:", "size_categories:", "language_creators:", "multilinguality:")
 
 
 def front(call: Call) -> Response:
@@ -38,7 +40,7 @@ def front(call: Call) -> Response:
     rows = [row for row in rows if kind in ("", row["kind"])]
     rows.sort(key=lambda row: row["lastModified"], reverse=True)
     number = _page_number(call, len(rows))
-    tags = Counter(tag for row in rows for tag in row["tags"] if tag not in _NO_CHOICE)
+    tags = Counter(tag for row in rows for tag in row["tags"] if not tag.startswith(_NO_CHOICE))
     return page(
         call,
         "front.html",

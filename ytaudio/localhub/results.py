@@ -100,7 +100,7 @@ def _list(value: Any) -> list[Any]:
 
 def _number(value: Any) -> float | None:
     """A value that can be ranked; a truth or a number beyond all measure is none."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or abs(value) > 1e15:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= 1e15:
         return None
     return float(value)
 

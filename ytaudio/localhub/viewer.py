@@ -63,7 +63,7 @@ def _splits(objects: Objects, repo: Repo, commit: Commit) -> list[Split]:
     return splits_of(tree, cards.card_data(objects, tree))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _described(readers: Readers, stored: Path) -> dict[str, Any]:
     return readers.ask("describe", stored)
 
