@@ -62,3 +62,5 @@ def test_the_fresh_clip_is_five_seconds_at_16_khz(tmp_path):
     quickstart.write_fresh_clip(fresh[0], tmp_path / "fresh.wav")
     info = soundfile.info(tmp_path / "fresh.wav")
     assert (info.samplerate, info.frames, info.channels) == (16_000, 80_000, 1)
+    quickstart.write_day([tmp_path / "fresh.wav"] * 3, tmp_path / "day.wav")
+    assert soundfile.info(tmp_path / "day.wav").frames == 3 * 80_000

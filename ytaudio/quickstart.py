@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import soundfile
 
 from ytaudio.catalog import Video
@@ -30,6 +31,7 @@ TRY_IT = '''"""Nothing of ytaudio is imported here: this is how anyone uses the 
 import sys
 from pathlib import Path
 
+import numpy as np
 import soundfile
 import transformers
 
@@ -99,6 +101,11 @@ def write_fresh_clip(video: SiteVideo, path: Path) -> None:
     """Five seconds of a made-up video as a WAV file at 16 kHz."""
     sound = render(video.category, video.seed, video.channel_id, samples=5 * RATE)
     soundfile.write(path, resample(sound, RATE), SAMPLING_RATE)
+
+
+def write_day(clips: Sequence[Path], path: Path) -> None:
+    """The clips one after the other as one WAV file: a sound whose parts are about different things."""
+    soundfile.write(path, np.concatenate([soundfile.read(clip)[0] for clip in clips]), SAMPLING_RATE)
 
 
 def _prepare(folder: Path, per_category: int) -> None:
@@ -184,6 +191,7 @@ def _steps(
     (session.folder / "fresh").mkdir(exist_ok=True)
     for video in fresh:
         write_fresh_clip(video, session.folder / "fresh" / f"{video.category}.wav")
+    write_day([session.folder / "fresh" / f"{video.category}.wav" for video in fresh], session.folder / "day.wav")
     session.do(f"python try_it.py {cnn} {wav2vec2}")
     session.title("A link to one of those videos: of its sound, a few windows are read")
     session.do(f"ytaudio classify https://www.youtube.com/watch?v={fresh[0].id} --model {cnn} --allow-private-hosts")
