@@ -1,10 +1,12 @@
 import ast
 import os
 import re
+import shlex
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -22,11 +24,11 @@ from huggingface_hub import (
     HfApi,
     ModelCard,
     ModelCardData,
-    SpaceCard,
     constants,
     hf_hub_download,
     snapshot_download,
 )
+from huggingface_hub.errors import RevisionNotFoundError
 from making import LABELS, build_folder, dataset_folder, model_folder, scores_of, tone
 
 from ytaudio.clips import SAMPLING_RATE, decode
@@ -34,7 +36,8 @@ from ytaudio.errors import UserError
 from ytaudio.evaluation.floors import MFCC
 from ytaudio.evaluation.predictions import load_scores, read_predictions
 from ytaudio.evaluation.scoring import score_model
-from ytaudio.hub import add_scores, push_dataset, push_model, push_space
+from ytaudio.hub import add_scores, push_dataset, push_model
+from ytaudio.training.runs import TrainingRun
 
 
 def never(seconds: float) -> None:
@@ -72,7 +75,8 @@ def test_a_dataset_is_one_commit_with_all_that_belongs_to_it(published):
     assert published.endswith("/datasets/tester/pushed")
     assert files_of("tester/pushed", "dataset") == {
         *(f"data/{split}-00000-of-00001.parquet" for split in ("train", "validation", "test")),
-        *("README.md", "report.json", "eval.yaml", "plots/classes.png"),
+        *("README.md", "report.json", "eval.yaml", "plots/classes.png", "plots/channels.png"),
+        *(f"examples/{label}{end}.flac" for label in LABELS for end in ("", "-2")),
     }
     bare = HfApi().create_repo("tester/bare", repo_type="dataset").repo_id
     assert commits_of("tester/pushed", "dataset") == commits_of(bare, "dataset") + 1
@@ -90,6 +94,18 @@ def test_the_dataset_loads_with_its_splits_columns_and_sound(published):
         "audio", Audio(decode=False)
     )
     assert next(iter(streamed))["video_id"] == "vali000000"
+
+
+def test_examples_are_heard_from_the_card_and_are_no_rows_of_the_dataset(published):
+    from datasets import get_dataset_config_names, load_dataset_builder
+
+    files = load_dataset_builder("tester/pushed").config.data_files
+    assert get_dataset_config_names("tester/pushed") == ["default"]
+    assert {path.split("@")[1].split("/")[1] for split in files.values() for path in split} == {"data"}
+    for address in re.findall(r'<audio [^>]*src="([^"]*)"', DatasetCard.load("tester/pushed").content):
+        heard = httpx2.get(address, headers={"Authorization": f"Bearer {os.environ['HF_TOKEN']}"})
+        assert heard.status_code == 200 and decode(heard.content).size == 2 * SAMPLING_RATE
+        assert httpx2.get(address).status_code == 401, "a private dataset's examples are private"
 
 
 def test_the_snippet_for_reading_without_torchcodec_runs(published):
@@ -122,6 +138,40 @@ def test_a_build_with_fewer_shards_takes_the_old_ones_away(tmp_path, hub):
     assert set(load_dataset("tester/shrinks")) == {"train", "test"}
     bare = HfApi().create_repo("tester/bare-shrinks", repo_type="dataset").repo_id
     assert commits_of("tester/shrinks", "dataset") == commits_of(bare, "dataset") + 2
+
+
+def test_examples_of_classes_that_are_gone_are_taken_away(tmp_path, hub):
+    push_dataset(dataset_folder(tmp_path / "first"), "tester/fewer", sleep=never)
+    push_dataset(dataset_folder(tmp_path / "second", labels=("food", "travel")), "tester/fewer", sleep=never)
+    kept = {name for name in files_of("tester/fewer", "dataset") if name.startswith("examples/")}
+    assert kept == {f"examples/{name}.flac" for name in ("food", "food-2", "travel", "travel-2")}
+
+
+def test_a_video_is_taken_out_with_the_commands_of_the_card(tmp_path, hub, monkeypatch):
+    from typer.testing import CliRunner
+
+    from ytaudio.cli import app
+
+    build_folder(tmp_path / "OUT")
+    monkeypatch.chdir(tmp_path)
+    push_dataset("OUT", "tester/taken", sleep=never)
+    first = HfApi().dataset_info("tester/taken").sha
+    rows = {
+        row["video_id"]: row for split in load_dataset("tester/taken").values() for row in split.remove_columns("audio")
+    }
+    gone = sorted(rows)[4]
+    lines = [f"{row['url']},,,{LABELS[row['label']]}" for video_id, row in rows.items() if video_id != gone]
+    (tmp_path / "youtube.csv").write_text("\n".join(["link,title,description,category", *lines]))
+    commands = re.search(r"publish anew:\n\n```bash\n(.*?)```", DatasetCard.load("tester/taken").content, re.DOTALL)[1]
+    build, delete, push = map(shlex.split, commands.splitlines())
+    assert CliRunner().invoke(app, build[1:], catch_exceptions=False).exit_code == 0
+    hf = str(Path(sys.executable).with_name(delete[0]))
+    subprocess.run([hf, *delete[1:], "--yes"], check=True, capture_output=True)
+    assert CliRunner().invoke(app, push[1:], catch_exceptions=False).exit_code == 0
+    left = {row["video_id"] for split in load_dataset("tester/taken").values() for row in split.remove_columns("audio")}
+    assert left == set(rows) - {gone}
+    with pytest.raises(RevisionNotFoundError):
+        HfApi().dataset_info("tester/taken", revision=first)
 
 
 def test_a_dataset_may_be_pushed_again_and_nothing_new_is_no_commit(built, published):
@@ -257,6 +307,25 @@ def test_an_evaluation_is_added_to_a_published_model_in_one_commit(hub, publishe
     assert "accelerate launch" in card.text and "plots/training.png" in files_of("tester/late", "model")
 
 
+def test_a_licence_named_on_the_card_stays_and_that_of_the_base_is_taken_over(hub, tmp_path):
+    api = HfApi()
+    api.create_repo("tester/base")
+    ModelCard("---\nlicense: cc-by-nc-4.0\n---\n# Base\n").push_to_hub("tester/base")
+    folder = model_folder(tmp_path)
+    run = TrainingRun.load(folder)
+    replace(run, base_model="tester/base", base_revision=api.model_info("tester/base").sha).save(folder)
+    push_model(folder, "tester/tuned", sleep=never)
+    card = ModelCard.load("tester/tuned")
+    assert card.data.license == "cc-by-nc-4.0" and "the licence of [tester/base]" in card.text
+    before = commits_of("tester/tuned", "model")
+    push_model(folder, "tester/tuned", sleep=never)
+    assert commits_of("tester/tuned", "model") == before, "its own card's licence is read as what it is"
+    card.data.license = "mit"
+    card.push_to_hub("tester/tuned")
+    add_scores(scores_of([0, 1], [0, 1]), "tester/tuned", sleep=never)
+    assert ModelCard.load("tester/tuned").data.license == "mit"
+
+
 def test_somebody_elses_card_keeps_its_words_and_its_other_results(hub):
     api = HfApi()
     api.create_repo("tester/foreign")
@@ -278,13 +347,6 @@ def test_somebody_elses_card_keeps_its_words_and_its_other_results(hub):
 def test_results_for_a_model_that_is_nowhere_are_one_sentence(hub):
     with pytest.raises(UserError, match="model tester/nomodel is not on"):
         add_scores(scores_of([0], [0]), "tester/nomodel")
-
-
-def test_a_space_is_its_app_and_a_card(hub):
-    push_space("tester/demo", ["tester/classifier"])
-    assert {"app.py", "README.md", "models.txt"} <= files_of("tester/demo", "space")
-    assert not [name for name in files_of("tester/demo", "space") if name.endswith("__init__.py")]
-    assert SpaceCard.load("tester/demo").data.models == ["tester/classifier"]
 
 
 @pytest.mark.parametrize("name", ["a/b/c", "tester/with space", "-"])
@@ -419,7 +481,7 @@ def test_links_only_is_one_private_commit_without_sound_that_plain_load_dataset_
     push_dataset(with_ledger, "tester/links-only", links_only=True, sleep=never)
     assert files_of("tester/links-only", "dataset") == {
         *(f"data/{split}-00000-of-00001.parquet" for split in ("train", "validation", "test")),
-        *("README.md", "report.json", "plots/classes.png"),
+        *("README.md", "report.json", "plots/classes.png", "plots/channels.png"),
     }
     bare = HfApi().create_repo("tester/bare-links", repo_type="dataset").repo_id
     assert commits_of("tester/links-only", "dataset") == commits_of(bare, "dataset") + 1
