@@ -12,13 +12,13 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ytaudio"
 ROOMS = (
-    *("startup", "errors", "durable", "catalog", "media", "clips", "fingerprints", "ledger", "manners"),
+    *("redaction", "startup", "errors", "durable", "catalog", "media", "clips", "fingerprints", "ledger", "manners"),
     *("visits", "turns", "collect", "places", "launches", "shares", "schedulers", "engine"),
     *("exchange", "splits", "parquet", "channels", "examples", "assemble", "links", "rebuilt", "models", "hub_errors"),
     *("republished", "kaggle", "sources", "intervals", "training", "evaluation", "inputs"),
-    *("listening", "classifier", "answering", "plots", "soundplots"),
-    *("cards", "packing", "hub", "localhub", "testing", "progress", "printing", "answers", "verdicts"),
-    *("building", "options", "ending", "quickstart", "space", "cli"),
+    *("listening", "classifier", "answering", "plots", "soundplots", "space"),
+    *("cards", "packing", "spaces", "hub", "localhub", "testing", "progress", "printing", "answers", "verdicts"),
+    *("building", "options", "ending", "quickstart", "cli"),
 )
 INSIDE = {  # of rooms with an order of their own
     "training": (
@@ -33,7 +33,7 @@ INSIDE = {  # of rooms with an order of their own
         *("folds", "crossscores", "crossvalidation"),
     ),
 }
-ALONE = {"models", "localhub", "testing", "space"}
+ALONE = {"models", "localhub", "testing"}
 TOP_LEVEL = {"ytaudio", "recipes", "hub_cards", "tests", "setup.cfg", "README.md"}  # the owner's choice
 FORCED = {"pyproject.toml", "LICENSE", ".gitignore", ".ci"}  # by tools
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "yt_dlp_plugins" not in path.parts)
@@ -132,7 +132,7 @@ def test_what_needs_no_model_does_not_wait_for_torch():
 
 def test_tests_mirror_the_package():
     for path in MODULES:
-        if room(path) in {"__init__", "progress", "printing", "options", "ending", "republished", "space"}:
+        if room(path) in {"__init__", "progress", "printing", "options", "ending", "republished"}:
             continue
         name = room(path)
         mirrors = [ROOT / "tests" / f"test_{name}.py", ROOT / "tests" / name]

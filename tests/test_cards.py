@@ -3,8 +3,7 @@ from dataclasses import replace
 
 import pytest
 import yaml
-from huggingface_hub import DatasetCard, ModelCard, ModelCardData, SpaceCard, constants
-from huggingface_hub.utils import yaml_dump
+from huggingface_hub import DatasetCard, ModelCard, ModelCardData, constants
 from making import COMMIT, LABELS, scores_of, training_run, write_report
 from markdown_it import MarkdownIt
 
@@ -21,7 +20,6 @@ from ytaudio.cards import (
     model_card,
     model_plots,
     redacted,
-    space_card,
     text,
 )
 from ytaudio.cards.markup import short
@@ -414,10 +412,3 @@ def test_results_answer_the_tasks_of_the_dataset():
     assert [(entry.task_id, entry.value) for entry in entries] == [("accuracy", 0.5), ("macro_f1", 0.333333)]
     assert {entry.dataset_revision for entry in entries} == {COMMIT}
     assert {entry.date for entry in entries} == {"2026-01-02T03:04:05+00:00"}
-
-
-def test_space_card_names_its_models():
-    card = SpaceCard(space_card("tester/my-demo", ["tester/a", "tester/b"]))
-    assert (card.data.sdk, card.data.models, card.data.title) == ("gradio", ["tester/a", "tester/b"], "my demo")
-    assert yaml_dump(card.data.to_dict())
-    assert "tester/b" in card.text

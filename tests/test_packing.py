@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 from making import LABELS, build_folder, dataset_folder, model_folder, scores_of, write_report
 
-from ytaudio.packing import HubError, dataset_files, link_files, model_files, result_files, space_files
+from ytaudio.packing import HubError, dataset_files, link_files, model_files, result_files
 
 TEST = "data/test-00000-of-00001.parquet"
 
@@ -19,6 +19,19 @@ def test_a_build_packs_from_its_folder_and_from_the_dataset_in_it(tmp_path):
         "data/train-00000-of-00001.parquet",
         "data/validation-00000-of-00001.parquet",
     ]
+
+
+def test_every_example_on_the_card_is_packed_and_links_pack_none(tmp_path):
+    files = dataset_files(build_folder(tmp_path / "built"), "a/b")
+    sounds = {name for name in files if name.startswith("examples/")}
+    assert sounds == {
+        f"examples/{name}.flac" for name in ("art_music", "art_music-2", "food", "food-2", "travel", "travel-2")
+    }
+    assert set(re.findall(r"examples/[\w-]+\.flac", files["README.md"].decode())) == sounds
+    assert set(re.findall(r"!\[[^]]*\]\(([^)]*)\)", files["README.md"].decode())) <= set(files)
+    (tmp_path / "links").mkdir()
+    links = link_files(tmp_path / "built", "a/b", tmp_path / "links")
+    assert not any("example" in name for name in links) and b"<audio" not in links["README.md"]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +67,7 @@ def test_links_pack_from_the_build_and_from_the_dataset_in_it(tmp_path):
     assert packed[0] == packed[1]
     assert set(packed[0]) == {
         *(f"data/{split}-00000-of-00001.parquet" for split in ("train", "validation", "test")),
-        *("README.md", "report.json", "plots/classes.png"),
+        *("README.md", "report.json", "plots/classes.png", "plots/channels.png"),
     }
     report = json.loads(packed[0]["report.json"])
     assert report.pop("links_only") is True
@@ -134,8 +147,3 @@ def test_scores_of_a_folder_are_published_under_the_models_own_name(tmp_path):
 def test_results_on_a_folder_name_no_leaderboard():
     assert not any(".eval_results" in name for name in result_files(scores_of([0], [0], dataset_revision="")))
     assert any(".eval_results" in name for name in result_files(scores_of([0], [0], labels=LABELS)))
-
-
-def test_the_demo_names_its_models_one_a_line():
-    files = space_files("a/demo", ["a/b", "c/d"])
-    assert files["models.txt"] == b"a/b\nc/d" and "app.py" in files and "__init__.py" not in files

@@ -4,10 +4,11 @@ import json
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx2
 from huggingface_hub import (
@@ -36,9 +37,11 @@ from ytaudio.packing import (
     link_files,
     model_files,
     result_files,
-    space_files,
 )
 from ytaudio.training.runs import RUN_FILE, TrainingRun
+
+if TYPE_CHECKING:
+    from ytaudio.spaces import Prepared  # which knows models, and so takes torch's time to import
 
 __all__ = ["HubError", "add_scores", "push_dataset", "push_model", "push_space"]
 
@@ -186,19 +189,20 @@ def _licence(repo_id: str, run: TrainingRun | None) -> cards.Licence | None:
 
 def push_space(
     repo_id: str,
-    models: Sequence[str],
+    prepared: "Prepared",
     *,
     private: bool = True,
     message: str | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> str:
-    """Publish the Gradio demo of one or more models in one commit and give its address.
+    """Publish a Gradio demo, as `ytaudio.spaces.prepare_space` made it ready, in one commit and give its address.
 
     Raises:
-        HubError: the Hub refuses or cannot be reached.
+        HubError: the Space is public and nobody said so, the Hub refuses or cannot be reached.
     """
     repo_id = _full_name(repo_id)
-    return _publish(repo_id, "space", space_files(repo_id, models), (), private, message or "Demo", sleep)
+    files, message = prepared.files(repo_id), message or "Demo"
+    return _publish(repo_id, "space", files, prepared.stale, private, message, sleep)
 
 
 @contextmanager
@@ -240,10 +244,10 @@ def _publish(
         sdk = "gradio" if repo_type == "space" else None
         url = api.create_repo(repo_id, repo_type=repo_type, private=private, exist_ok=True, space_sdk=sdk)
         there = api.repo_info(repo_id, repo_type=repo_type)
-        if repo_type == "dataset" and private and there.private is False:
+        if repo_type != "model" and private and there.private is False:
             raise HubError(f"The {what} is public: say --public, or make it private on its page first.")
         _commit(api, repo_id, repo_type, files, stale, message, sleep, check)
-        if repo_type == "dataset" and not private and there.private:
+        if repo_type != "model" and not private and there.private:
             api.update_repo_settings(repo_id, repo_type=repo_type, private=False)
     return str(url)
 

@@ -92,4 +92,9 @@ Crops = Annotated[
 ]
 Repo = Annotated[str, typer.Argument(metavar="USER/NAME", help="The repository on the Hub that HF_ENDPOINT names.")]
 Trust = Annotated[bool, typer.Option("--trust-remote-code", help="Run the model code that lies in its repository.")]
+Models = Annotated[
+    list[str],
+    typer.Option("--model", metavar="MODEL", help="USER/NAME on the Hub; give it again for another, side by side."),
+]
+Examples = Annotated[bool, typer.Option("--examples/--no-examples", help="Clips of the first model's test split to try.")]
 DatasetName = Annotated[str, typer.Option("--dataset", metavar="USER/NAME", help="Dataset on the Hub, or a folder.")]

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -216,14 +216,3 @@ def result_files(scores: Scores) -> Files:
         name = re.sub(r"[^\w.-]", "-", scores.dataset_id)
         files[f".eval_results/ytaudio-{name}.yaml"] = cards.eval_results_yaml(scores).encode()
     return files
-
-
-def space_files(repo_id: str, models: Sequence[str]) -> Files:
-    """The files of the Gradio demo, which asks these models."""
-    source = Path(__file__).parent / "space"
-    here = [path for path in sorted(source.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
-    return {
-        **{path.relative_to(source).as_posix(): path for path in here if path.name != "__init__.py"},
-        "README.md": cards.space_card(repo_id, models).encode(),
-        "models.txt": "\n".join(models).encode(),
-    }

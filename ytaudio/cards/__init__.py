@@ -3,6 +3,7 @@
 from ytaudio.redaction import redacted
 
 from .datasets import dataset_card, dataset_plots, eval_yaml, links_card
+from .demos import space_card
 from .licences import Licence, licence_in, licence_of
 from .markup import fenced, text
 from .models import (
@@ -11,7 +12,6 @@ from .models import (
     is_ours,
     model_card,
     model_plots,
-    space_card,
     with_results,
 )
 

@@ -1,11 +1,11 @@
-"""Models and demos: scores and the record of a training to README text, results in the Hub's formats, plots."""
+"""Models: scores and the record of a training to README text, results in the Hub's formats, plots."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
 import yaml
-from huggingface_hub import EvalResult, EvalResultEntry, ModelCard, ModelCardData, SpaceCardData, constants
+from huggingface_hub import EvalResult, EvalResultEntry, ModelCard, ModelCardData, constants
 from huggingface_hub import eval_result_entries_to_yaml as entries_to_yaml
 
 from ytaudio.evaluation.comparison import against_best_floor
@@ -15,7 +15,7 @@ from ytaudio.training.choices import AccuracyArguments
 from ytaudio.training.runs import CROP_S, TrainingRun
 
 from .licences import Licence
-from .markup import listed, render, text
+from .markup import linked, listed, render
 from .origins import misc
 
 TASKS = {"accuracy": "accuracy", "macro_f1": "f1"}  # our measures, and what the Hub calls them
@@ -122,6 +122,8 @@ def model_card(
         ),
         crop_seconds=run.crop_seconds if run else scores.crop_seconds if scores else CROP_S,
         dataset_link=_dataset_link(scores.dataset_id, scores.dataset_revision) if scores else "",
+        dataset_page=_dataset_link(scores.dataset_id, scores.dataset_revision, at=False) if scores else "",
+        base=linked(run.base_model, f"{constants.ENDPOINT}/{run.base_model}") if run and run.base_revision else "",
         training_link=_dataset_link(run.dataset_id, run.dataset_revision) if run else "",
         verdict=_verdict(scores) if scores else "",
         seen=_seen(scores, run) if scores else "",
@@ -210,10 +212,10 @@ def _verbs(repo_id: str, trust: bool) -> str:
     )
 
 
-def _dataset_link(dataset_id: str, revision: str) -> str:
-    if not revision:
-        return text(dataset_id)
-    return f"[{text(dataset_id)}]({constants.ENDPOINT}/datasets/{dataset_id}/tree/{revision}) at `{revision[:12]}`"
+def _dataset_link(dataset_id: str, revision: str, at: bool = True) -> str:
+    """A dataset with a link to its commit, where it has one, and the commit's name behind it if `at`."""
+    page = f"{constants.ENDPOINT}/datasets/{dataset_id}/tree/{revision}" if revision else ""
+    return linked(dataset_id, page) + (f" at `{revision[:12]}`" if revision and at else "")
 
 
 def model_plots(scores: Scores | None, run: TrainingRun | None) -> dict[str, bytes]:
@@ -230,12 +232,3 @@ def model_plots(scores: Scores | None, run: TrainingRun | None) -> dict[str, byt
     if run:
         shown["plots/training.png"] = plots.training(run.history)
     return shown
-
-
-def space_card(repo_id: str, models: Sequence[str]) -> str:
-    """README.md of the Gradio demo of some models."""
-    name = repo_id.rsplit("/", 1)[-1]
-    front = SpaceCardData(
-        title=name.replace("-", " "), sdk="gradio", app_file="app.py", models=list(models), tags=["audio", "ytaudio"]
-    )
-    return render("space_card.md", front_matter=front.to_yaml(), name=name, models=list(models))

@@ -13,6 +13,7 @@ from ytaudio.cli.collecting import build
 from ytaudio.cli.measuring import compare, evaluate
 from ytaudio.cli.publishing import push_dataset, push_model, push_space
 from ytaudio.cli.serving import quickstart, serve
+from ytaudio.cli.showing import demo
 from ytaudio.ending import ending_well
 
 __all__ = ["app", "main"]
@@ -55,6 +56,13 @@ _verb(
     "compare run_a run_b run_c --output table.md",
 )
 _verb(app, "classify", classify, "classify https://www.youtube.com/watch?v=dQw4w9WgXcQ --model YOU/cnn-video-sounds")
+_verb(
+    app,
+    "demo",
+    demo,
+    "demo --model YOU/wav2vec2-video-sounds --model YOU/cnn-video-sounds",
+    "demo --model cnn --host 0.0.0.0 --port 8000",
+)
 app.add_typer(hub, name="hub")
 _verb(hub, "serve", serve, "hub serve hub --port 8642", "hub serve hub --host 0.0.0.0 --user anna --user ben")
 

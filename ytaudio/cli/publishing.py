@@ -36,12 +36,14 @@ def push_model(
 
 def push_space(
     repo: options.Repo,
-    model: Annotated[
-        list[str], typer.Option(metavar="MODEL", help="A model the demo offers; give it again for another.")
-    ],
+    model: options.Models,
     public: options.Public = False,
+    examples: options.Examples = True,
+    trust_remote_code: options.Trust = False,
 ) -> None:
-    """Publish a Gradio demo of models."""
+    """Publish a Gradio demo of models: page, example clips, and what it needs of this package."""
     from ytaudio import hub as room
+    from ytaudio.spaces import prepare_space
 
-    say(f"published {room.push_space(repo, model, private=not public)}")
+    prepared = prepare_space(model, public=public, examples=examples, trust_remote_code=trust_remote_code)
+    say(f"published {room.push_space(repo, prepared, private=not public)}", *prepared.notes)

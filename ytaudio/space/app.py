@@ -1,57 +1,157 @@
-"""A demo of audio classifiers, for a Space: upload or record a sound, every model answers side by side.
+"""The demo's page: give a file, a recording or a YouTube link, and every model answers, side by side.
 
-The models are the lines of models.txt beside this file. It imports nothing of ytaudio: what a Space needs is in
-requirements.txt.
+`ytaudio demo` runs it on this machine, and a Space runs it as its app.py. The models and the example clips are named in
+the demo.json beside it. What the page says is in ytaudio/space/words.py, its looks are in style.css there.
 """
 
-from functools import cache
+import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 
 import gradio as gr
-import numpy as np
-import soxr
-from transformers import pipeline
+from starlette.middleware import Middleware
 
-MODELS = (Path(__file__).parent / "models.txt").read_text().split()
-SAMPLING_RATE = 16_000  # Hz
-LONGEST_S = 60.0
+from ytaudio.classifier import Timeline
+from ytaudio.space import words
+from ytaudio.space.asking import Panel, Told, youtube_address
+from ytaudio.space.door import Door, forget, uploads_only
+from ytaudio.space.picture import spectrogram
+from ytaudio.space.settings import EXAMPLES, Demo, Example
 
-
-@cache
-def classifier(model: str):
-    """The pipeline of one model, loaded once."""
-    return pipeline("audio-classification", model=model, trust_remote_code=True)
-
-
-def classify(recording: tuple[int, np.ndarray] | None) -> list[dict[str, float]]:
-    """One {label: probability} a model for (sampling rate, int16 samples or (samples, channels))."""
-    if recording is None:
-        raise gr.Error("There is no sound yet: upload a file or record one.")
-    rate, samples = recording
-    waveform = samples.astype(np.float32) / (np.iinfo(samples.dtype).max if samples.dtype.kind == "i" else 1.0)
-    if waveform.ndim == 2:
-        waveform = waveform.mean(axis=1)
-    waveform = soxr.resample(waveform[: int(LONGEST_S * rate)], rate, SAMPLING_RATE)
-    heard = np.pad(waveform, (0, max(0, SAMPLING_RATE - waveform.size)), mode="wrap")
-    answers = []
-    for model in MODELS:
-        found = classifier(model)({"array": heard, "sampling_rate": SAMPLING_RATE}, top_k=None)
-        answers.append({answer["label"]: answer["score"] for answer in found})
-    return answers
+TITLE = "What is this video about, from its sound?"
+LARGEST = "100 MB"  # of an upload
+AT_A_TIME = 2  # questions; others wait
+WAITING = 20  # questions at the most
+KEPT_S = 600  # for which an upload that nobody asks about is kept
+Show = Callable[..., list[Any]]
+THEME = gr.themes.Soft(  # in the fonts of the visitor's own machine
+    primary_hue="blue", neutral_hue="slate", font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace")
+).set(body_text_color_subdued="*neutral_500", body_text_color_subdued_dark="*neutral_400")
 
 
-def demo() -> gr.Interface:
-    """The page."""
-    return gr.Interface(
-        fn=classify,
-        inputs=gr.Audio(
-            sources=["upload", "microphone"], type="numpy", label=f"Up to {LONGEST_S:.0f} seconds are heard"
-        ),
-        outputs=[gr.Label(label=model) for model in MODELS],
-        title="What is this video about, from its sound?",
-        flagging_mode="never",
+def page(demo: Demo, panel: Panel, folder: Path) -> gr.Blocks:
+    """The whole page; the clips of the demo's examples lie in `folder`."""
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(KEPT_S // 4, KEPT_S)) as blocks:
+        gr.HTML(words.head(TITLE, demo))
+        with gr.Tabs():
+            with gr.Tab("File"):
+                file = uploads_only(gr.File(label="A sound or a video", file_types=["audio", "video"], height=160))
+                ask_file = gr.Button("Listen to the file", variant="primary")
+            with gr.Tab("Microphone"):
+                recording = uploads_only(gr.Audio(label="A recording", sources=["microphone"], type="filepath"))
+                ask_recording = gr.Button("Listen to the recording", variant="primary")
+            with gr.Tab("YouTube link"):
+                link = gr.Textbox(label="Link", placeholder="https://www.youtube.com/watch?v=...", max_length=500)
+                ask_link = gr.Button("Listen to the video", variant="primary")
+        gr.HTML(words.examples(demo))
+        with gr.Row(elem_classes="yta-examples"):
+            tries = [gr.Button(example.label, size="sm", min_width=90) for example in demo.examples]
+        heard = gr.HTML(words.nothing_yet(demo), elem_id="heard")
+        with gr.Row(elem_id="answers"):
+            answers = [gr.HTML(visible=False, min_width=300) for _ in demo.models]
+        with gr.Accordion("What it cannot do", elem_id="limits"):
+            gr.HTML(words.limits(demo, LARGEST))
+
+        said: list[Any] = [heard, *answers]
+        turn: dict[str, Any] = {"concurrency_id": "question", "concurrency_limit": AT_A_TIME}
+        here = turn | {"api_visibility": "private", "scroll_to_output": True}
+        show = partial(_shown, demo, panel)
+        for given, button in ((file, ask_file), (recording, ask_recording)):
+            button.click(partial(_of_upload, demo, show), given, [given, *said], **here)
+        gr.on([ask_link.click, link.submit], partial(_of_link, demo, show), link, said, **here)
+        for example, button in zip(demo.examples, tries, strict=True):
+            button.click(partial(_of_example, show, folder / EXAMPLES, example), None, said, **here)
+
+        def ask(link: str) -> dict:  # Gradio reads the hints
+            """Each model's probabilities for a YouTube link: {model: {label: probability}}."""
+            return _probabilities(demo, panel, link)
+
+        gr.api(ask, api_name="ask", **turn)
+    return blocks
+
+
+def _shown(demo: Demo, panel: Panel, source: str, title: str = "", url: str = "") -> list[Any]:
+    """The page's answer to a file or an address: what was heard, and what each model says of it."""
+    told = panel.ask(source)
+    if isinstance(told, str):
+        return _said(demo, told)
+    colors = words.colors_of(demo)
+    answers = [words.answer(model, said, colors, url) for model, said in zip(demo.models, told.timelines, strict=True)]
+    heard = words.heard(title or told.heard.title, url, told.heard, spectrogram(told.heard.waveforms))
+    return [heard, *(gr.update(value=answer, visible=True) for answer in answers)]
+
+
+def _said(demo: Demo, sentence: str) -> list[Any]:
+    """A sentence in the place of an answer."""
+    return [words.message(sentence), *(gr.update(visible=False) for _ in demo.models)]
+
+
+def _of_upload(demo: Demo, show: Show, path: str | None) -> list[Any]:
+    """An upload's answer, before which stands the emptied field: the upload is deleted."""
+    if path is None:
+        return [None, *_said(demo, "There is no sound yet: give one above, then press the button.")]
+    try:
+        return [None, *show(path)]
+    finally:
+        forget(path)
+
+
+def _of_link(demo: Demo, show: Show, link: str) -> list[Any]:
+    try:
+        address = youtube_address(link)
+    except ValueError as error:
+        return _said(demo, str(error))
+    return show(address, url=address)
+
+
+def _of_example(show: Show, clips: Path, example: Example) -> list[Any]:
+    return show(str(clips / example.file), title=words.of_example(example))
+
+
+def _probabilities(demo: Demo, panel: Panel, link: str) -> dict[str, Any]:
+    """For programs: each model's probabilities for a YouTube link, {model: {label: probability}}.
+
+    Raises:
+        gr.Error: there is no answer; the message is a sentence.
+    """
+    try:
+        told = panel.ask(youtube_address(link))
+    except ValueError as error:
+        raise gr.Error(str(error), print_exception=False) from None
+    if not isinstance(told, Told):
+        raise gr.Error(told, print_exception=False)
+    return {
+        model.name: said.answer.probabilities if isinstance(said, Timeline) else {"error": said}
+        for model, said in zip(demo.models, told.timelines, strict=True)
+    }
+
+
+def launch(demo: Demo, panel: Panel, folder: Path, **settings: Any) -> gr.Blocks:
+    """Serve the page; `settings` are of Gradio's launch.
+
+    Nothing is sent elsewhere, and nothing is kept: no analytics, no history of runs, no files but uploads for a while.
+    """
+    blocks = page(demo, panel, folder)
+    blocks.queue(max_size=WAITING, default_concurrency_limit=AT_A_TIME)
+    blocks.launch(
+        max_file_size=LARGEST.replace(" ", "").lower(),
+        theme=THEME,
+        css_paths=words.STYLE,
+        footer_links=[],
+        run_history=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        app_kwargs={"middleware": [Middleware(Door)]},
+        **settings,
     )
+    return blocks
 
 
 if __name__ == "__main__":
-    demo().launch()
+    here = Path(__file__).parent
+    found = Demo.load(here)
+    launch(found, Panel(found, AT_A_TIME), here)

@@ -32,7 +32,7 @@ SENTENCES = {  # what a visitor is told, and can do
     Reason.SILENT: "It is silent: there is nothing to hear in it.",
     Reason.NO_AUDIO: f"There is no sound in it that can be read: {_READABLE}",
     Reason.BAD_LINK: "This is no link to a YouTube video: give one like https://www.youtube.com/watch?v=...",
-    Reason.PRIVATE_HOST: "This link leads into a private network, where this demo does not go: upload the sound as a file.",
+    Reason.PRIVATE_HOST: "This link leads into a private network, where this demo does not go: upload a file.",
     Reason.UNSUPPORTED: f"Its sound cannot be read here: {_READABLE}",
     Reason.NETWORK: "The site does not answer in time: try again in a minute.",
     Reason.SERVER_ERROR: "The site answers with an error: try again in a minute.",
@@ -112,8 +112,7 @@ def heard(title: str, url: str, told: Heard, spectrogram: bytes) -> str:
 
 def _axis(duration_s: float) -> str:
     return (
-        f'<p class="yta-axis"><span>0:00</span><span>{clock(duration_s / 2)}</span>'
-        f"<span>{clock(duration_s)}</span></p>"
+        f'<p class="yta-axis"><span>0:00</span><span>{clock(duration_s / 2)}</span><span>{clock(duration_s)}</span></p>'
     )
 
 
@@ -156,7 +155,7 @@ def _timeline(told: Timeline, colors: Mapping[str, str], url: str) -> str:
     cells = []
     for part in told.parts:
         share = part.probabilities.get(part.label, 0.0)
-        said = f"{clock(part.start_s)} {escape(part.label)} {percent(share)}" if part.label else f"{clock(part.start_s)} silent"
+        said = f"{clock(part.start_s)} " + (f"{escape(part.label)} {percent(share)}" if part.label else "silent")
         style = f"background:{colors[part.label]};opacity:{0.2 + 0.8 * share:.2f}" if part.label else ""
         inside = f'<i style="{style}"></i><span>{said}</span>'
         if url:

@@ -2,11 +2,14 @@
 
 import inspect
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from pickle import UnpicklingError  # what torch raises of weights that are more than weights
 from typing import Any
 
 from huggingface_hub import HfApi
 from huggingface_hub.errors import OfflineModeIsEnabled, StrictDataclassError
+from safetensors import SafetensorError
 from transformers import (
     CONFIG_MAPPING,
     FEATURE_EXTRACTOR_MAPPING,
@@ -15,6 +18,7 @@ from transformers import (
     AutoConfig,
     AutoFeatureExtractor,
     AutoModel,
+    FeatureExtractionMixin,
     PreTrainedConfig,
     PreTrainedModel,
     SeamlessM4TFeatureExtractor,
@@ -40,6 +44,10 @@ from ytaudio.training.runs import CROP_S
 ATTENTION = ("eager", "sdpa", "flash_attention_2")
 _AST_FRAME_S = 0.01  # from frame to frame, fixed in its extractor
 _AUTO = "AutoModelForAudioClassification"
+_BROKEN = (  # what a config, an extractor or weights that are broken or forged make of the code that reads them
+    *(ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, AssertionError, MemoryError),
+    *(UnpicklingError, SafetensorError, StrictDataclassError, EOFError),
+)
 _LACKS = {
     AutoConfig: "is not an audio classifier that transformers can load: name a model with a config.json it knows.",
     AutoFeatureExtractor: "has no feature extractor: save one beside its weights, as preprocessor_config.json.",
@@ -79,11 +87,37 @@ def _pinned(name: str, revision: str | None) -> str | None:
             return revision
 
 
+def _allowed(name: str, revision: str | None, trust_remote_code: bool) -> dict[str, Any]:
+    """What every part of a model is loaded with: its commit, and whether code that it brings may run.
+
+    Raises:
+        ModelError: the code is somebody else's (`USER/NAME--module.Class`), which is neither what the user looked at nor
+            of a known commit.
+    """
+    hub = {"revision": _pinned(name, revision), "trust_remote_code": trust_remote_code}
+    if not trust_remote_code or is_local(name):
+        return hub
+    for read in (PreTrainedConfig.get_config_dict, FeatureExtractionMixin.get_feature_extractor_dict):
+        with suppress(OSError, *_BROKEN):  # those who load it say what is wrong with it
+            named = read(name, revision=hub["revision"])[0].get("auto_map") or {}
+            places = [str(place) for place in (named.values() if isinstance(named, dict) else named)]
+            others = {place.split("--")[0] for place in places if "--" in place}
+            if foreign := sorted(other for other in others if other.split("/")[0] != name.split("/")[0]):
+                raise ModelError(
+                    f"{name} would run code of {foreign[0]}, of which no commit is known: "
+                    "have the code copied into the model's own repository."
+                )
+    return hub
+
+
 def _from_pretrained(loader: Any, name: str, **kwargs: Any) -> Any:
-    """`loader.from_pretrained(name)` whose foreseeable failures are ModelErrors."""
+    """`loader.from_pretrained(name)` whose foreseeable failures are ModelErrors.
+
+    Whoever wrote the repository chose the bytes that transformers stumbles over, and nothing of it may be a traceback.
+    """
     try:
         return loader.from_pretrained(name, **kwargs)
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ImportError, *_BROKEN) as error:
         said = " ".join(str(error).split())
         if "trust_remote_code" in said:
             raise ModelError(
@@ -198,7 +232,7 @@ def load_classifier(
     if build:
         settings, before = _new_config(name, config or {}, names), names["id2label"]
     else:
-        hub = {"revision": _pinned(name, revision), "trust_remote_code": trust_remote_code}
+        hub = _allowed(name, revision, trust_remote_code)
         settings, before = _configured(name, hub, config or {}, names)
     _check_attention(name, settings, attn_implementation)
     set_spec_augment(name, settings, spec_augment)
@@ -250,6 +284,13 @@ def natural_crop_seconds(extractor: Any) -> float:
     return longest_crop_seconds(extractor) or CROP_S
 
 
+def _trained(name: str, revision: str | None, trust: bool) -> tuple[PreTrainedConfig, Any, dict[str, Any]]:
+    """Config and extractor of a trained audio classifier, and what its weights are loaded with."""
+    hub = _allowed(name, revision, trust)
+    config = _checked(_from_pretrained(AutoConfig, name, **hub), name)
+    return config, _from_pretrained(AutoFeatureExtractor, name, **hub), hub
+
+
 def load_for_inference(
     name_or_path: str | Path, revision: str | None = None, trust_remote_code: bool = False
 ) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:
@@ -258,14 +299,21 @@ def load_for_inference(
     Raises:
         ModelError: no such model, or not an audio classifier.
     """
-    name = str(name_or_path)
-    commit = _pinned(name, revision)
-    hub = {"revision": commit, "trust_remote_code": trust_remote_code}
-    config = _checked(_from_pretrained(AutoConfig, name, **hub), name)
-    extractor = _from_pretrained(AutoFeatureExtractor, name, **hub)
-    model = _from_pretrained(_Classifier, name, config=config, **hub).eval()
-    model.config._commit_hash = commit
+    config, extractor, hub = _trained(str(name_or_path), revision, trust_remote_code)
+    model = _from_pretrained(_Classifier, str(name_or_path), config=config, **hub).eval()
+    model.config._commit_hash = hub["revision"]
     return model, extractor
+
+
+def described(name: str, revision: str | None = None, trust_remote_code: bool = False) -> tuple[tuple[str, ...], str]:
+    """The labels of a trained audio classifier, and its commit ("" of a folder); its weights are not read.
+
+    Raises:
+        ModelError: no such model, not an audio classifier, or one that has no feature extractor.
+    """
+    config, _, hub = _trained(name, revision, trust_remote_code)
+    names: Any = config.id2label
+    return tuple(names[number] for number in range(len(names))), hub["revision"] or ""
 
 
 def revision_of(model: PreTrainedModel) -> str:

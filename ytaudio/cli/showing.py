@@ -1,0 +1,32 @@
+"""The verb that shows models in a browser."""
+
+from importlib.util import find_spec
+from typing import Annotated
+
+import typer
+
+from ytaudio import options
+from ytaudio.errors import UserError
+
+_NO_GRADIO = 'The demo\'s page needs gradio, which is not installed here: pip install "ytaudio[demo]".'
+
+
+def demo(
+    model: options.Models,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 7860,
+    host: Annotated[str, typer.Option(help="Loopback only, unless you say otherwise.")] = "127.0.0.1",
+    examples: options.Examples = True,
+    trust_remote_code: options.Trust = False,
+    allow_private_hosts: options.AllowPrivateHosts = False,
+) -> None:
+    """Ask models in the browser: the page of `push space`, on this machine."""
+    if find_spec("gradio") is None:
+        raise UserError(_NO_GRADIO)
+    from ytaudio.printing import say
+    from ytaudio.space.local import free_port, serve
+    from ytaudio.spaces import prepare
+
+    port = free_port(host, port)  # before models are loaded for nothing
+    prepared = prepare(model, trust_remote_code=trust_remote_code, examples=examples)
+    say(*prepared.notes)
+    serve(prepared.demo, prepared.write, host, port, allow_private_hosts=allow_private_hosts)
