@@ -23,7 +23,7 @@ ROOMS = (
 INSIDE = {  # of rooms with an order of their own
     "training": (
         *("arguments", "choices", "manual", "processes", "energy", "memory", "runs"),
-        *("freezing", "heads", "checkpoints", "augmentations", "features", "data", "preloading"),
+        *("freezing", "heads", "provenance", "checkpoints", "augmentations", "features", "data", "preloading"),
         *("streaming", "supplies"),
         *("losses", "averaging", "dropout", "trainer", "records", "epochs", "fitting", "embedding", "probing"),
         *("plans", "checks"),

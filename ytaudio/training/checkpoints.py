@@ -2,14 +2,10 @@
 
 import inspect
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
-from pickle import UnpicklingError  # what torch raises of weights that are more than weights
 from typing import Any
 
-from huggingface_hub import HfApi
-from huggingface_hub.errors import OfflineModeIsEnabled, StrictDataclassError
-from safetensors import SafetensorError
+from huggingface_hub.errors import StrictDataclassError
 from transformers import (
     CONFIG_MAPPING,
     FEATURE_EXTRACTOR_MAPPING,
@@ -18,7 +14,6 @@ from transformers import (
     AutoConfig,
     AutoFeatureExtractor,
     AutoModel,
-    FeatureExtractionMixin,
     PreTrainedConfig,
     PreTrainedModel,
     SeamlessM4TFeatureExtractor,
@@ -29,7 +24,7 @@ from transformers import AutoModelForAudioClassification as _Classifier
 from transformers.utils import is_flash_attn_2_available
 
 from ytaudio.errors import ModelError
-from ytaudio.hub_errors import hub_errors, hub_sentence, is_local
+from ytaudio.hub_errors import hub_sentence, is_local
 from ytaudio.models import PooledAudioForAudioClassification
 from ytaudio.training.heads import (
     choose_head,
@@ -39,15 +34,12 @@ from ytaudio.training.heads import (
     sound_config,
     without_old_head,
 )
+from ytaudio.training.provenance import BROKEN, allowed
 from ytaudio.training.runs import CROP_S
 
 ATTENTION = ("eager", "sdpa", "flash_attention_2")
 _AST_FRAME_S = 0.01  # from frame to frame, fixed in its extractor
 _AUTO = "AutoModelForAudioClassification"
-_BROKEN = (  # what a config, an extractor or weights that are broken or forged make of the code that reads them
-    *(ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, AssertionError, MemoryError),
-    *(UnpicklingError, SafetensorError, StrictDataclassError, EOFError),
-)
 _LACKS = {
     AutoConfig: "is not an audio classifier that transformers can load: name a model with a config.json it knows.",
     AutoFeatureExtractor: "has no feature extractor: save one beside its weights, as preprocessor_config.json.",
@@ -71,45 +63,6 @@ def _checked(config: PreTrainedConfig, name: str) -> PreTrainedConfig:
     )
 
 
-def _pinned(name: str, revision: str | None) -> str | None:
-    """The commit of the Hub that `revision` is now, so that config, code and weights are of one commit.
-
-    None for a folder. Offline (HF_HUB_OFFLINE=1) the revision stays as it is, and the cache answers.
-    """
-    if is_local(name):
-        return None
-    if name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise ModelError(f"There is no folder {name}: give a model's folder, or its name on the Hub as USER/NAME.")
-    with hub_errors(f"model {name}", ModelError):
-        try:
-            return HfApi().model_info(name, revision=revision).sha
-        except OfflineModeIsEnabled:
-            return revision
-
-
-def _allowed(name: str, revision: str | None, trust_remote_code: bool) -> dict[str, Any]:
-    """What every part of a model is loaded with: its commit, and whether code that it brings may run.
-
-    Raises:
-        ModelError: the code is somebody else's (`USER/NAME--module.Class`), which is neither what the user looked at nor
-            of a known commit.
-    """
-    hub = {"revision": _pinned(name, revision), "trust_remote_code": trust_remote_code}
-    if not trust_remote_code or is_local(name):
-        return hub
-    for read in (PreTrainedConfig.get_config_dict, FeatureExtractionMixin.get_feature_extractor_dict):
-        with suppress(OSError, *_BROKEN):  # those who load it say what is wrong with it
-            named = read(name, revision=hub["revision"])[0].get("auto_map") or {}
-            places = [str(place) for place in (named.values() if isinstance(named, dict) else named)]
-            others = {place.split("--")[0] for place in places if "--" in place}
-            if foreign := sorted(other for other in others if other.split("/")[0] != name.split("/")[0]):
-                raise ModelError(
-                    f"{name} would run code of {foreign[0]}, of which no commit is known: "
-                    "have the code copied into the model's own repository."
-                )
-    return hub
-
-
 def _from_pretrained(loader: Any, name: str, **kwargs: Any) -> Any:
     """`loader.from_pretrained(name)` whose foreseeable failures are ModelErrors.
 
@@ -117,7 +70,7 @@ def _from_pretrained(loader: Any, name: str, **kwargs: Any) -> Any:
     """
     try:
         return loader.from_pretrained(name, **kwargs)
-    except (OSError, ImportError, *_BROKEN) as error:
+    except (OSError, ImportError, *BROKEN) as error:
         said = " ".join(str(error).split())
         if "trust_remote_code" in said:
             raise ModelError(
@@ -232,7 +185,7 @@ def load_classifier(
     if build:
         settings, before = _new_config(name, config or {}, names), names["id2label"]
     else:
-        hub = _allowed(name, revision, trust_remote_code)
+        hub = allowed(name, revision, trust_remote_code)
         settings, before = _configured(name, hub, config or {}, names)
     _check_attention(name, settings, attn_implementation)
     set_spec_augment(name, settings, spec_augment)
@@ -286,7 +239,7 @@ def natural_crop_seconds(extractor: Any) -> float:
 
 def _trained(name: str, revision: str | None, trust: bool) -> tuple[PreTrainedConfig, Any, dict[str, Any]]:
     """Config and extractor of a trained audio classifier, and what its weights are loaded with."""
-    hub = _allowed(name, revision, trust)
+    hub = allowed(name, revision, trust)
     config = _checked(_from_pretrained(AutoConfig, name, **hub), name)
     return config, _from_pretrained(AutoFeatureExtractor, name, **hub), hub
 
@@ -312,8 +265,7 @@ def described(name: str, revision: str | None = None, trust_remote_code: bool = 
         ModelError: no such model, not an audio classifier, or one that has no feature extractor.
     """
     config, _, hub = _trained(name, revision, trust_remote_code)
-    names: Any = config.id2label
-    return tuple(names[number] for number in range(len(names))), hub["revision"] or ""
+    return tuple(name for _, name in sorted(dict(config.id2label or {}).items())), hub["revision"] or ""
 
 
 def revision_of(model: PreTrainedModel) -> str:

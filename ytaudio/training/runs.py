@@ -8,9 +8,11 @@ from typing import Any
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import RemoteEntryNotFoundError
 
+from ytaudio.clips import MINIMUM_S
 from ytaudio.hub_errors import hub_errors, is_local
 
 RUN_FILE = "training_run.json"
+_LONGEST_CROP_S = 3600.0  # seconds; a record that tells of more would have every sound decoded whole
 CROP_S = 5.0  # seconds; of a model that does not say what it was trained on
 
 
@@ -74,4 +76,8 @@ def told_crop_seconds(model: str | Path, revision: str | None = None) -> float |
                 path = Path(hf_hub_download(str(model), RUN_FILE, revision=revision))
             except RemoteEntryNotFoundError:
                 return None
-    return float(json.loads(path.read_text())["crop_seconds"]) if path.is_file() else None
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))["crop_seconds"] if path.is_file() else None
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return None  # a record of somebody else's making
+    return float(told) if isinstance(told, int | float) and MINIMUM_S <= told <= _LONGEST_CROP_S else None
