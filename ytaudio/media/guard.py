@@ -59,6 +59,7 @@ class Guard:
             OSError: as socket.create_connection's.
         """
         host, port = address
+        self._check_written(host)
         failed: OSError | None = None
         try:
             places = self._resolve(host.strip("[]"), port, 0, socket.SOCK_STREAM)
@@ -96,10 +97,7 @@ class Guard:
             PrivateHost: one reading of its host, or a lookup here, says an address that is not public.
         """
         for host in _hosts(url):
-            for address in readings(host):
-                self._check(host, str(address))
-            if is_private_name(host):
-                raise PrivateHost(host)
+            self._check_written(host)
             if look_up and host not in self._looked_up:
                 for *_, place in self._known_here(host):
                     self._check(host, place[0])
@@ -110,6 +108,12 @@ class Guard:
             return list(self._resolve(host.strip("[]"), None, 0, socket.SOCK_STREAM))
         except (OSError, UnicodeError):  # the proxy knows more names than this machine
             return ()
+
+    def _check_written(self, host: str) -> None:
+        for address in readings(host):
+            self._check(host, str(address))
+        if is_private_name(host):
+            raise PrivateHost(host)
 
     def _check(self, host: str, address: str) -> None:
         if not self._public(ip_address(address.partition("%")[0])):
@@ -124,7 +128,8 @@ def check_scheme(url: str) -> None:
     """
     scheme = url.strip().partition(":")[0].casefold()
     if scheme not in SCHEMES:
-        raise LinkRefused(f"a link of {scheme[:20]}: is not followed, only http: and https: are")
+        kind = f"of {scheme[:20]}:" if scheme.isalnum() else "without a scheme"
+        raise LinkRefused(f"a link {kind} is not followed, only http: and https: are")
 
 
 def _hosts(url: str) -> set[str]:

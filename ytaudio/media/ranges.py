@@ -16,7 +16,7 @@ from yt_dlp.networking.exceptions import HTTPError, RequestError, TransportError
 from .access import Access
 from .challenges import ChallengeError
 from .failures import explain, retry_after_s
-from .guard import PrivateHost
+from .guard import LinkRefused, PrivateHost
 from .kinds import Reason
 from .processor import waiting
 
@@ -199,6 +199,8 @@ def as_stream_errors() -> Iterator[None]:
         raise StreamError(Reason.BOT_CHECK, explain(error)) from None
     except PrivateHost as error:
         raise StreamError(Reason.PRIVATE_HOST, explain(error)) from None
+    except LinkRefused as error:
+        raise StreamError(Reason.BAD_LINK, explain(error)) from None
     except RequestError as error:
         raise StreamError(Reason.UNSUPPORTED, explain(error)) from None
 
