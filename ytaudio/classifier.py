@@ -135,7 +135,7 @@ class Classifier:
             with torch.inference_mode():
                 logits = self.model(**inputs).logits.float()
                 rows.append((logits.sigmoid() if independent else logits.softmax(-1)).numpy())
-        found = np.concatenate(rows)
+        found = np.concatenate(rows) if rows else np.zeros((0, len(self.labels)), dtype=np.float32)
         if not np.isfinite(found).all():
             raise ModelError(f"{self.name} answers with no number (NaN): train it again, at a lower learning rate.")
         return found

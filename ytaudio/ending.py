@@ -14,7 +14,8 @@ from ytaudio.redaction import secrets_hidden
 TRY_LATER = 75  # sysexits.h EX_TEMPFAIL: a wall ended the run, the ledger is intact
 INTERRUPTED, TERMINATED = 130, 143  # 128 and the signal
 _SHOW_CURSOR = "\x1b[?25h"  # which progress bars hide
-_sentence = "Interrupted, and nothing is lost: give the same command again to go on."  # see interrupted_says
+_sentence = "Interrupted, and nothing is lost: give the same command again to go on."
+_at_once = False
 
 
 @contextmanager
@@ -31,15 +32,24 @@ def ending_well() -> Iterator[None]:
         with secrets_hidden(), mendable():
             yield
     except SystemExit as end:
-        if threading.active_count() > 1:  # readers that hang in the network would hold the interpreter's own end up
+        # readers that hang in the network would hold the interpreter's own end up
+        if threading.active_count() > 1 or _at_once:
             _end(end.code if isinstance(end.code, int) else 0)
+        raise
+    except Exception:
+        if threading.active_count() > 1:
+            sys.excepthook(*sys.exc_info())  # a bug's traceback is not to wait for them either
+            _end(1)
         raise
 
 
-def interrupted_says(sentence: str) -> None:
-    """Say this on Ctrl-C and SIGTERM, for a verb that does not go on where it stopped."""
-    global _sentence
-    _sentence = sentence
+def nothing_to_keep(sentence: str) -> None:
+    """For a verb that only prints: say this on Ctrl-C and SIGTERM, and at its end leave Python untidied.
+
+    With torch in it, tidying up takes a second.
+    """
+    global _sentence, _at_once
+    _sentence, _at_once = sentence, True
 
 
 def _leave(number: int, frame: object) -> NoReturn:

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ from ytaudio.media import Access, Failure, Media, Reason
 STDIN = "-"
 STDIN_MOST_BYTES = 2 << 30  # that a pipe may bring: an hour of uncompressed stereo is a third of it
 _PIECE_BYTES = 1 << 20
+_NOT_READ = ("InvalidDataError", "ArgumentError")  # what FFmpeg's errors begin with where a file is none of its formats
 _NAMED_SO = re.compile(
     r"\.(3g[2p]|aac|ac3|aif[cf]?|amr|ape|asf|au|avi|caf|dts|eac3|f4v|fla[cv]|m2ts|m4[abv]|mk[av]|mov|mp[234]|mpe?g|mts"
     r"|og[agv]|opus|ra|rm|spx|tta|vob|wave?|webm|wm[av]|wv)",
@@ -65,7 +66,7 @@ def _files_below(folder: str) -> Sequence[Input | Failure]:
     for place, folders, files in os.walk(folder, onerror=unread.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         paths = (os.path.join(place, name) for name in sorted(files) if not name.startswith("."))  # noqa: PTH118 (as given)
-        found += [Input(path, from_folder=True) for path in paths]
+        found += [Input(path, from_folder=True) for path in paths if _kind(path) == stat.S_IFREG]
     found += [Failure(str(e.filename), Reason.UNSUPPORTED, f"the folder cannot be read: {e.strerror}") for e in unread]
     return found or [Failure(folder, Reason.NO_AUDIO, "the folder holds no file")]
 
@@ -115,7 +116,12 @@ def _file(name: str) -> Media | Failure:
             begins = file.read(1)
     except OSError as error:
         return Failure(name, Reason.UNSUPPORTED, f"the file cannot be read: {error.strerror}")
-    return media.local_file(path) if begins else Failure(name, Reason.NO_AUDIO, "the file is empty")
+    if not begins:
+        return Failure(name, Reason.NO_AUDIO, "the file is empty")
+    found = media.local_file(path)
+    if isinstance(found, Failure) and found.detail.startswith(_NOT_READ):
+        return replace(found, detail="it is neither sound nor video that FFmpeg reads")
+    return found
 
 
 @contextmanager

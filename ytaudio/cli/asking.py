@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ytaudio import options
-from ytaudio.ending import TRY_LATER, interrupted_says
+from ytaudio.ending import TRY_LATER, nothing_to_keep
 from ytaudio.errors import UserError, writing_to
 from ytaudio.printing import page_width, plain, say
 
@@ -43,10 +43,10 @@ def classify(
         raise UserError(_NO_MODEL)
     if "-" in inputs and sys.stdin.isatty():
         raise UserError("Nothing is piped in for `-`: write `ytaudio classify - ... < FILE`, or name the file.")
-    interrupted_says("Interrupted; what was answered stands above.")
+    nothing_to_keep("Interrupted; what was answered stands above.")
     from ytaudio.startup import without_collections
 
-    with without_collections():  # of imports a second, of a first answer a quarter
+    with without_collections(for_good=True):
         from ytaudio.answering import CROPS, PARTS, Classifier, answers, find_inputs
         from ytaudio.media import Access, check_access
         from ytaudio.progress import answering

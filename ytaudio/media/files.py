@@ -98,12 +98,20 @@ class FileReader(OneFile):
         if self._sound.format in _UNMEASURED and not len(self._sound.stream.index_entries):
             return self._media.duration_s or told_s
         if not (entries := self._entries()):
-            return told_s
+            return self._count() if told_s is None and not self._ranges else told_s
         self._fresh = False
         last_s = entries[-1][0]
         container.seek(int(last_s / tick_s), stream=self._sound.stream)
         ends = [p.pts + (p.duration or 0) for p in self._sound.packets() if p.pts is not None]
         return max([last_s, *(ticks * tick_s for ticks in ends)]) - self._sound.origin_s
+
+    def _count(self) -> float | None:
+        """The length of a file on this machine that does not tell it, as of what was piped: that of all its packets."""
+        self._fresh = False
+        tick_s, last = self._sound.tick_s, 0
+        for packet in self._sound.packets():
+            last = max(last, (packet.pts or 0) + (packet.duration or 0))
+        return last * tick_s - self._sound.origin_s if last else None
 
     def _entries(self) -> list[tuple[float, int]]:
         """Seconds and place of each fragment, by the table of this stream or, without one, of another."""
