@@ -14,7 +14,8 @@ from ytaudio.training.runs import RUN_FILE, TrainingRun
 from .settings import Asked, Measured
 
 _REPORT = "report.json"  # of a dataset that `ytaudio build` made
-_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)  # in a file of somebody else's making
+# in a file of somebody else's making; a UserError, which is a ValueError, of a dataset that not everybody may see
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 def known_of(name: str, trust_remote_code: bool = False) -> Asked:
@@ -88,8 +89,9 @@ def _as_its_page_says(name: str, revision: str) -> Measured | None:
 
 
 def _training_videos(dataset: str, revision: str) -> int | None:
-    text = read_record(dataset, _REPORT, revision, kind="dataset")
+    """The videos of a dataset's train split; None where its report does not tell, or may not be read."""
     try:
+        text = read_record(dataset, _REPORT, revision, kind="dataset")
         return sum(each["videos"] for each in json.loads(text)["splits"]["train"].values()) if text else None
     except _UNREADABLE:
         return None
