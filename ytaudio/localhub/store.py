@@ -58,6 +58,9 @@ class Store:
         durable.make_folder(self.temporary)
         self.moves = Moves(folder / "moved.json")
         self.objects = Objects(folder / "objects", self.temporary)
+        for part in ("objects", "repos", "tmp"):  # private repos are this user's alone, in a folder open to others too
+            durable.make_folder(folder / part)
+            (folder / part).chmod(0o700)
         self.readers = Readers()
 
     def _take_folder(self) -> None:
