@@ -2,9 +2,10 @@
 
 import html
 import re
+from urllib.parse import quote
 
 import pytest
-from huggingface_hub import CommitOperationAdd
+from huggingface_hub import CommitOperationAdd, CommitOperationCopy
 
 from ytaudio.localhub.readme import render_markdown
 
@@ -167,3 +168,105 @@ def test_an_endless_readme_is_shown_as_it_was_written(web, alice, repo, text):
     page = web.get(f"/{repo}", timeout=2)
     assert f"<pre>{html.escape(text[:1000])}" in page.text
     assert len(page.text) < 1_500_000
+
+
+def test_the_list_is_searched_filtered_and_paged(web, alice, monkeypatch):
+    from ytaudio.localhub import pages
+
+    monkeypatch.setattr(pages, "_REPOS", 2)
+    for i in range(5):
+        alice.create_repo(f"alice/listed-{i}")
+    card = b"---\ntags: [zebra, '<b>']\n---\n"
+    alice.upload_file(path_or_fileobj=card, path_in_repo="README.md", repo_id="alice/listed-3")
+
+    def names(**query) -> list[str]:
+        page = web.get("/alice", params=query).text
+        return re.findall(r'<a href="/alice/(listed-\d)">', page)
+
+    assert names(q="LISTED") == ["listed-3", "listed-4"], "newest first, two a page"
+    assert names(q="listed", page=3) == ["listed-0"]
+    assert names(q="listed", page=99) == ["listed-0"]
+    assert names(q="listed 3") == names(tag="zebra") == names(tag="<b>", kind="model") == ["listed-3"]
+    assert names(q="listed", kind="dataset") == []
+    nothing = web.get("/", params={"q": "<script>", "tag": "'\"><x"}).text
+    assert "No repository fits “&lt;script&gt;”" in nothing
+    assert "<script" not in nothing
+
+
+ODD_CARDS = (
+    "tags: {a: 1}\nlicense: [1, {b: 2}]\npipeline_tag: [x]\nlibrary_name: 5\nmodels: 5\ndatasets: {a: [1]}\n",
+    "models: [[1], {a: 1}, 'a/b', '../../x', 'a/b --model $(x)']\ndatasets: x/y\nsdk: [1]\nlicense_name: {a: 1}\n",
+    f"configs: x\nmodel-index: [5, {{results: [5]}}]\ndataset_info: {'[' * 30}{']' * 30}\n",
+)
+
+
+@pytest.mark.parametrize("number", range(len(ODD_CARDS)))
+@pytest.mark.parametrize("kind", ["model", "dataset", "space"])
+def test_a_card_of_wrong_types_has_a_page(web, alice, kind, number):
+    """Such a card is refused when it is committed, but not where it was a large file before."""
+    sdk = {"space_sdk": "static"} if kind == "space" else {}
+    repo = alice.create_repo(f"alice/odd-{kind}-{number}", repo_type=kind, **sdk).repo_id
+    card = CommitOperationAdd("card.bin", f"---\n{ODD_CARDS[number]}---\n# Odd\n".encode())
+    alice.create_commit(repo, [card], commit_message="x", repo_type=kind)
+    alice.create_commit(repo, [CommitOperationCopy("card.bin", "README.md")], commit_message="y", repo_type=kind)
+    prefix = "" if kind == "model" else f"{kind}s/"
+    for tab in ("", "/viewer", "/tree/main", "/commits/main", "/discussions"):
+        answer = web.get(f"/{prefix}{repo}{tab}")
+        assert answer.status_code == 200, tab
+        assert "$(x)" not in answer.text
+    assert f"odd-{kind}-{number}" in web.get("/", params={"q": f"odd-{kind}"}).text
+
+
+def test_a_space_is_run_elsewhere_with_the_models_its_card_names(web, alice):
+    alice.create_repo("alice/shown-space", repo_type="space", space_sdk="gradio")
+    card = b"---\nsdk: gradio\nmodels: [alice/one, alice/two]\n---\n"
+    alice.upload_file(path_or_fileobj=card, path_in_repo="README.md", repo_id="alice/shown-space", repo_type="space")
+    page = html.unescape(web.get("/spaces/alice/shown-space").text)
+    assert "ytaudio demo \\\n  --model alice/one \\\n  --model alice/two" in page
+
+
+def test_a_long_folder_comes_in_pages(web, alice, repo, monkeypatch):
+    from ytaudio.localhub import browsing
+
+    monkeypatch.setattr(browsing, "_FILES", 3)
+    files = [CommitOperationAdd(f"d/{i}.txt", b"x") for i in range(7)]
+    alice.create_commit(repo, files, commit_message="files")
+    last = web.get(f"/{repo}/tree/main/d", params={"page": 3}).text
+    assert re.findall(r">(\d\.txt)</a>", last) == ["6.txt"]
+    assert "Page 3 of 3" in last
+
+
+def test_no_page_can_be_framed_and_none_says_where_it_was_read(web, shown):
+    for path in ("/", "/login", shown, f"{shown}/viewer", f"{shown}/tree/main"):
+        headers = web.get(path).headers
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["referrer-policy"] == "no-referrer"
+
+
+def test_a_files_name_stays_within_its_header(web, alice, repo):
+    name = "a\";\u2028 b'=ü.txt"
+    alice.upload_file(path_or_fileobj=b"x", path_in_repo=name, repo_id=repo)
+    disposition = web.get(f"/{repo}/resolve/main/{quote(name)}").headers["content-disposition"]
+    assert disposition == f"inline; filename*=UTF-8''{quote(name)}; filename=\"a';? b'=?.txt\";"
+
+
+def _luminance(colour: str) -> float:
+    """Relative luminance, as WCAG 2.2 defines it."""
+    digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+    parts = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_words_stand_out_in_both_schemes(web):
+    style = web.get("/-/style.css").text
+    schemes = [dict(re.findall(r"--([\w-]+): (#\w+);", block)) for block in style.split("@media")[:2]]
+    pairs = [(ink, ground) for ink in ("ink", "quiet", "link", "wrong", "good") for ground in ("page", "soft")]
+    pairs += [("on-kind", kind) for kind in ("model", "dataset", "space")]
+    pairs += [("page", "link"), ("ink", "asked"), ("quiet", "asked")]
+    for colours in schemes:
+        assert len(colours) > 10
+        for ink, ground in pairs:
+            dark, light = sorted((_luminance(colours[ink]), _luminance(colours[ground])))
+            assert (light + 0.05) / (dark + 0.05) >= 4.5, (ink, ground, colours[ink], colours[ground])

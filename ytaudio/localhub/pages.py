@@ -20,10 +20,12 @@ _REPOS = 100  # on a page of the list
 _TAGS = 12  # offered to filter by
 _RELATED = 20  # repos that a card links to
 _SIGNED_IN_S = 30 * 24 * 3600
-_REPO_ID = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}", re.ASCII)
+_REPO_ID = re.compile(r"\w[\w.-]{0,95}/\w[\w.-]{0,95}", re.ASCII)
 # tags that say little to people
-_NO_CHOICE = ("region:", "safetensors", "custom_code", "model-index", "tensorboard", "annotations_creators:")
-_NO_CHOICE += ("source_datasets:", "size_categories:", "language_creators:", "multilinguality:")
+_NO_CHOICE = (
+    *("region:", "safetensors", "custom_code", "model-index", "tensorboard", "annotations_creators:"),
+    *("source_datasets:", "size_categories:", "language_creators:", "multilinguality:"),
+)
 
 
 def front(call: Call) -> Response:
