@@ -75,8 +75,12 @@ def dataset_folder(
         table = [dict(zip(features, row, strict=True)) for row in rows]
         path = folder / "dataset" / "data" / f"{split}-00000-of-00001.parquet"
         pq.write_table(pa.Table.from_pylist(table, schema=features.arrow_schema), path)
-        each = {label: sum(v % len(labels) == n for v in range(count)) for n, label in enumerate(labels)}
-        splits[split] = {label: {"videos": n, "clips": 2 * n, "channels": n} for label, n in each.items() if n}
+        each = {label: range(n, count, len(labels)) for n, label in enumerate(labels)}
+        splits[split] = {
+            label: {"videos": len(of), "clips": 2 * len(of), "channels": len({video // a_channel for video in of})}
+            for label, of in each.items()
+            if of
+        }
     write_report(folder / "dataset", labels=list(labels), splits=splits, clips=2 * sum(videos.values()))
     return folder
 

@@ -19,6 +19,7 @@ def test_channels_are_counted_by_videos_over_all_splits(tmp_path):
         "food": (2, 1, 1),
         "travel": (1, 1, 1),
     }
+    assert found.by_split == {"train": 3, "validation": 1, "test": 1}
     three = ("art_music", "food", "travel")
     assert found.largest == (
         Channel("channel train 0", 4, three, "train"),

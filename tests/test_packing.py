@@ -22,7 +22,7 @@ def test_a_build_packs_from_its_folder_and_from_the_dataset_in_it(tmp_path):
 
 
 def test_every_example_on_the_card_is_packed_and_links_pack_none(tmp_path):
-    files = dataset_files(build_folder(tmp_path / "built"), "a/b")
+    files = dataset_files(dataset_folder(tmp_path / "data"), "a/b")
     sounds = {name for name in files if name.startswith("examples/")}
     assert sounds == {
         f"examples/{name}.flac" for name in ("art_music", "art_music-2", "food", "food-2", "travel", "travel-2")
@@ -30,7 +30,7 @@ def test_every_example_on_the_card_is_packed_and_links_pack_none(tmp_path):
     assert set(re.findall(r"examples/[\w-]+\.flac", files["README.md"].decode())) == sounds
     assert set(re.findall(r"!\[[^]]*\]\(([^)]*)\)", files["README.md"].decode())) <= set(files)
     (tmp_path / "links").mkdir()
-    links = link_files(tmp_path / "built", "a/b", tmp_path / "links")
+    links = link_files(build_folder(tmp_path / "built"), "a/b", tmp_path / "links")
     assert not any("example" in name for name in links) and b"<audio" not in links["README.md"]
 
 

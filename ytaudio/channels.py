@@ -59,6 +59,7 @@ class Channels:
 
     all: Spread
     by_label: dict[str, Spread]  # of the labels that have videos
+    by_split: dict[str, int]  # number of channels
     largest: tuple[Channel, ...]  # of three videos or more, the largest first
     unnamed: int  # videos whose site named no channel
 
@@ -91,6 +92,7 @@ def channels_of(shards: Mapping[str, Sequence[Path]]) -> Channels:
     return Channels(
         _spread(sizes.values()),
         {label: _spread(found) for label, found in by_label.items()},
+        dict(Counter(splits.values())),
         tuple(
             Channel(channel, sizes[channel], tuple(sorted(labels[channel])), splits[channel])
             for channel in sorted(named, key=lambda channel: (-sizes[channel], channel))[:LARGEST]

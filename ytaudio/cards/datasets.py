@@ -19,6 +19,7 @@ from .origins import build_command, citation, origin, splitting, takedown_comman
 LINKS_TAG = "links-only"
 MOST_ROWS = 100  # of a table of categories
 MOST_PAIRS = 10  # of videos that sound the same
+_COUNTS = ("videos", "clips", "channels")
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
@@ -69,7 +70,6 @@ def _card(
     labels, name = list(report["labels"]), repo_id.rsplit("/", 1)[-1]
     links_only = template == "links_card.md"
     front = _front_matter(name, report["clips"], splits, (LINKS_TAG,) if links_only else ())
-    empty = {"videos": 0, "clips": 0, "channels": 0}
     return render(
         template,
         front_matter=front.to_yaml(),
@@ -80,14 +80,8 @@ def _card(
         label_list=listed(labels),
         first_split=splits[0],
         last_split=scored_split(splits),
-        splits=[
-            {"name": split, **{what: sum(c[what] for c in counted.get(split, {}).values()) for what in empty}}
-            for split in splits
-        ],
-        categories=[
-            {"label": label, "counts": [counted.get(split, {}).get(label, empty) for split in splits]}
-            for label in labels[:MOST_ROWS]
-        ],
+        splits=[_split(split, counted.get(split, {}), channels) for split in splits],
+        categories=[_category(label, [counted.get(split, {}) for split in splits]) for label in labels[:MOST_ROWS]],
         more_categories=max(0, len(labels) - MOST_ROWS),
         channels=channels,
         spreads=_spreads(channels, labels) if channels else (),
@@ -105,6 +99,21 @@ def _card(
         rebuilt=rebuilt_lines(report["rebuilt"]) if report.get("rebuilt") else [],
         citation=citation(report, repo_id),
     )
+
+
+def _split(name: str, counted: Mapping[str, Mapping[str, int]], channels: Channels | None) -> dict[str, Any]:
+    """The row of a split: a channel with videos of several categories is one."""
+    totals = {what: sum(counts[what] for counts in counted.values()) for what in _COUNTS}
+    return {"name": name, **totals, "channels": channels.by_split.get(name, 0) if channels else totals["channels"]}
+
+
+def _category(label: str, splits: Sequence[Mapping[str, Mapping[str, int]]]) -> dict[str, str]:
+    """The row of a category: of all splits and, in parentheses, of each."""
+    row = {"label": label}
+    for what in _COUNTS:
+        each = [split.get(label, {}).get(what, 0) for split in splits]
+        row[what] = f"{sum(each):,}" + (f" ({' / '.join(f'{one:,}' for one in each)})" if len(each) > 1 else "")
+    return row
 
 
 def _spreads(channels: Channels, labels: Sequence[str]) -> list[tuple[str, Spread]]:

@@ -198,8 +198,8 @@ def _usage(repo_id: str, remote_code: bool) -> str:
     return (
         "import numpy as np\nfrom transformers import pipeline\n\n"
         f'classify = pipeline("audio-classification", model="{repo_id}"{trust})\n'
-        "waveform = np.sin(440 * 2 * np.pi * np.arange(80_000) / 16_000).astype(np.float32)  # 5 s: your sound here\n"
-        "print(classify(waveform))"
+        "waveform = np.sin(440 * 2 * np.pi * np.arange(80_000) / 16_000)  # your sound here\n"
+        "print(classify(waveform.astype(np.float32)))"
     )
 
 

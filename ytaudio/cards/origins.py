@@ -12,6 +12,7 @@ from ytaudio.splits import PROTOCOLS
 
 from .markup import linked, text
 
+_LONGEST = 100  # characters of a command in one line
 _ON_KAGGLE = re.compile(r"kaggle:(?P<owner>[\w-]+)/(?P<name>[\w-]+)(?:/versions/(?P<version>\d+))?(?:/.*)?", re.ASCII)
 _ON_HUB = re.compile(r"hub:(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<commit>[0-9a-f]{40}))?", re.ASCII)
 
@@ -57,11 +58,13 @@ def build_command(report: Mapping[str, Any], source: str | None = None) -> str:
     if source.startswith(HUB):  # brings its settings and splits with it
         return f"ytaudio build {source} OUT"
     most = report.get("per_category")
-    return (
-        f"ytaudio build {source} OUT {f'--per-category {int(most)} ' if most else ''}"
+    options = (
+        f"{f'--per-category {int(most)} ' if most else ''}"
         f"--clips-per-video {report['clips_per_video']} --clip-seconds {report['clip_seconds']:g} "
         f"--seed {report['seed']} --protocol {report['protocol']}"
     )
+    begun = f"ytaudio build {source} OUT"
+    return f"{begun} {options}" if len(begun) + len(options) < _LONGEST else f"{begun} \\\n    {options}"
 
 
 def takedown_commands(report: Mapping[str, Any], repo_id: str, links_only: bool) -> str:
