@@ -34,7 +34,7 @@ class AnswerTable:
 
     def __init__(self, names: Sequence[str], labels: Sequence[str], width: int) -> None:
         label = min(_LABEL, max((len(plain(one)) for one in labels), default=0))
-        self._answer, self._agree = label + len(" 100 %"), len("crops agreeing")
+        self._answer, self._agree = min(label + len(" 100 %"), width // 3), len("crops agree")
         room = width - self._answer - self._agree - 6
         longest = max((len(plain(name)) for name in names), default=0)
         self._name = max(_NAME[0], min(longest, _NAME[1], room // 2))
@@ -42,7 +42,7 @@ class AnswerTable:
 
     def head(self) -> "Table":
         """The line of the columns' names."""
-        return self._line("input", "answer", "next best", "crops agreeing", style="bold")
+        return self._line("input", "answer", "next best", "crops agree", style="bold")
 
     def row(self, name: str, answer: "Answer") -> "Table":
         """The line of one input."""

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
@@ -19,7 +19,8 @@ from ytaudio.media import Access, Failure, Media, Reason
 STDIN = "-"
 STDIN_MOST_BYTES = 2 << 30  # that a pipe may bring: an hour of uncompressed stereo is a third of it
 _PIECE_BYTES = 1 << 20
-_NOT_READ = ("InvalidDataError", "ArgumentError")  # what FFmpeg's errors begin with where a file is none of its formats
+# what FFmpeg's errors begin with where a file is none of its formats, or lists others, which are not opened
+_NOT_READ = ("InvalidDataError", "ArgumentError", "PermissionError", "EOFError")
 _NAMED_SO = re.compile(
     r"\.(3g[2p]|aac|ac3|aif[cf]?|amr|ape|asf|au|avi|caf|dts|eac3|f4v|fla[cv]|m2ts|m4[abv]|mk[av]|mov|mp[234]|mpe?g|mts"
     r"|og[agv]|opus|ra|rm|spx|tta|vob|wave?|webm|wm[av]|wv)",
@@ -118,10 +119,16 @@ def _file(name: str) -> Media | Failure:
         return Failure(name, Reason.UNSUPPORTED, f"the file cannot be read: {error.strerror}")
     if not begins:
         return Failure(name, Reason.NO_AUDIO, "the file is empty")
+    return _local(name, path)
+
+
+def _local(name: str, path: Path) -> Media | Failure:
+    """A file that has been opened before, as media under the name that was given."""
     found = media.local_file(path)
-    if isinstance(found, Failure) and found.detail.startswith(_NOT_READ):
-        return replace(found, detail="it is neither sound nor video that FFmpeg reads")
-    return found
+    if not isinstance(found, Failure):
+        return found
+    strange = found.detail.startswith(_NOT_READ)
+    return Failure(name, found.reason, "it is neither sound nor video that FFmpeg reads" if strange else found.detail)
 
 
 @contextmanager
@@ -133,13 +140,13 @@ def _spooled(name: str) -> Iterator[Media | Failure]:
         else:
             with Path(name).open("rb") as pipe:
                 fits = _copy(pipe, file)
-        if not file.tell():
-            yield Failure(name, Reason.NO_AUDIO, "nothing came through the pipe")
-        elif not fits:
+        if not fits:
             many = f"it brought more than {STDIN_MOST_BYTES >> 30} GB: save it as a file and name that"
             yield Failure(name, Reason.UNSUPPORTED, many)
+        elif not file.tell():
+            yield Failure(name, Reason.NO_AUDIO, "nothing came through the pipe")
         else:
-            yield media.local_file(Path(f"/dev/fd/{file.fileno()}"))
+            yield _local(name, Path(f"/dev/fd/{file.fileno()}"))
 
 
 def _copy(source: BinaryIO, target: BinaryIO) -> bool:
