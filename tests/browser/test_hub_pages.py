@@ -58,7 +58,8 @@ HARM = (
 )
 # other repos, files themselves, and pages that are the same at another commit or with another filter
 BESIDE = re.compile(
-    r"//[^/]+/(?!.*mallory)|/(?:resolve|cell)/|/(?:blob|tree|commits|viewer)/[0-9a-f]{40}|kind=|[^?]\?$"
+    r"//[^/]+/(?!.*mallory)|/(?:resolve|cell)/|/(?:blob|tree|commits|viewer)/[0-9a-f]{40}|\.gitattributes|/viewer/main"
+    r"|kind=|label=1|tag=(?:audio|gradio)|[^?]\?$"
 )
 EVIL_NAME = '"><img src=x onerror=alert(1)>.txt'
 
