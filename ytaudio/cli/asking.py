@@ -138,7 +138,7 @@ class _Printed:
         from datetime import datetime
 
         if self.skipped:
-            typer.echo(f"{self.skipped} files of folders are neither sound nor video, and were skipped.", err=True)
+            typer.echo(f"Skipped what is neither sound nor video in folders: files {self.skipped}.", err=True)
         walls = [failure for failure in self.failures if failure.reason.kind == "wall"]
         if walls:
             from ytaudio.building import wall_sentence
