@@ -29,7 +29,7 @@ INSIDE = {  # of rooms with an order of their own
         *("plans", "checks"),
     ),
     "evaluation": (
-        *("metric", "calibration", "scores", "predictions", "floors", "comparison", "ranking", "scoring"),
+        *("metric", "calibration", "scores", "checking", "predictions", "floors", "comparison", "ranking", "scoring"),
         *("folds", "crossscores", "crossvalidation"),
     ),
 }

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from huggingface_hub import HfApi, hf_hub_download
 
 from ytaudio.errors import UserError
+from ytaudio.evaluation.checking import checked
 from ytaudio.evaluation.scores import (
     SCORES_FILE,
     Floor,
@@ -180,7 +181,7 @@ def _of_split(scores: Scores, split: str | None, model: str, splits: Sequence[st
 def _read(path: Path, model: str, split: str = "") -> Scores:
     try:
         if path.suffix == ".parquet":
-            return read_predictions(path, model_id=model, split=split or path.stem)
-        return Scores.load(path)
-    except (ValueError, TypeError, KeyError) as error:
+            return checked(read_predictions(path, model_id=model, split=split or path.stem))
+        return checked(Scores.load(path))
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         raise UserError(f"{path} cannot be read as scores ({error}): score the model again.") from None
