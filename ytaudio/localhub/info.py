@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from ytaudio.localhub import cards
+from ytaudio.localhub import cards, reports
 from ytaudio.localhub.history import Commit, Entry, Tree, lfs_pointer, parents_of
 from ytaudio.localhub.objects import Objects
 from ytaudio.localhub.repo import Repo
@@ -72,8 +72,8 @@ def _model_fields(objects: Objects, tree: Tree, card: dict[str, Any]) -> dict[st
         "config": config,
         "pipeline_tag": task,
         "library_name": cards.library_of(card, config, tree),
-        "model-index": cards.model_index(card),
-        "evalResults": cards.eval_results(objects, tree),
+        "model-index": reports.model_index(card),
+        "evalResults": reports.eval_results(objects, tree),
         "spaces": [],
     }
     if counts := cards.parameters(objects, tree):
