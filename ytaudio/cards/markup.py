@@ -77,7 +77,9 @@ def _bytes(number: float) -> str:
 
 
 def _hours(number: float) -> str:
-    return f"{number:,.1f} hours" if number >= 2 else f"{60 * number:.0f} minutes"
+    if number >= 2:
+        return f"{number:,.1f} hours"
+    return f"{60 * number:.0f} minutes" if 60 * number >= 2 else f"{3600 * number:.0f} seconds"
 
 
 def _percent(value: float, interval: Interval) -> str:
