@@ -64,7 +64,7 @@ def _spend(size: int) -> None:
 class PatientDL(YoutubeDL):
     """A YoutubeDL whose requests and answers know of the deadline, and of pages that ask for a person.
 
-    With a guard it reaches public addresses only, by the user's own proxies if by any.
+    Only HTTP is followed, and by the user's own proxies if by any. With a guard it reaches public addresses alone.
     """
 
     def __init__(self, params: dict[str, Any], guard: Guard | None = None) -> None:
@@ -91,7 +91,7 @@ class PatientDL(YoutubeDL):
         _check(deadline)
         request = Request(req) if isinstance(req, str) else req
         check_scheme(request.url if isinstance(request, Request) else request.full_url)
-        if self._guard and isinstance(request, Request):
+        if isinstance(request, Request):
             _keep_proxies(request, self.proxies)
         try:
             response = super().urlopen(request)
