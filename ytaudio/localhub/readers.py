@@ -65,6 +65,7 @@ def _start() -> subprocess.Popen[bytes]:
         "PATH": os.environ.get("PATH", os.defpath),
         "PYTHONPATH": f"{_ROOT}{os.pathsep}{known}" if known else str(_ROOT),
         "ARROW_DEFAULT_MEMORY_POOL": "system",  # the others take address space in advance
+        "MALLOC_ARENA_MAX": "1",  # each thread's own would take some too
         "OMP_NUM_THREADS": "1",
     }
     return subprocess.Popen(
