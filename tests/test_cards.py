@@ -392,8 +392,16 @@ def test_a_folder_is_not_called_a_repository(run):
     scores = scores_of([0, 1], [0, 1], dataset_id="/home/me/data", dataset_revision="")
     card = ModelCard(model_card(scores, run, "tester/model", labels=LABELS))
     assert card.data.datasets is None and card.data.base_model is None
+    if run:
+        assert "Fine-tuned from a checkpoint that is in no repository (model)" in card.text
     with pytest.raises(ValueError, match="no commit"):
         eval_results_yaml(scores)
+
+
+def test_new_weights_are_called_so():
+    for kind in ("spectrogram_cnn", "wav2vec2"):
+        card = model_card(None, training_run(base_model=kind), "tester/model", labels=LABELS)
+        assert f"Trained from new weights ({kind}), 1,000 parameters." in card
 
 
 def test_a_checkpoint_of_the_hub_is_the_base_model():

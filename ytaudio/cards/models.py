@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -15,7 +16,7 @@ from ytaudio.training.choices import AccuracyArguments
 from ytaudio.training.runs import CROP_S, TrainingRun
 
 from .licences import Licence
-from .markup import linked, listed, render
+from .markup import linked, listed, render, text
 from .origins import misc
 
 TASKS = {"accuracy": "accuracy", "macro_f1": "f1"}  # our measures, and what the Hub calls them
@@ -124,6 +125,7 @@ def model_card(
         dataset_link=_dataset_link(scores.dataset_id, scores.dataset_revision) if scores else "",
         dataset_page=_dataset_link(scores.dataset_id, scores.dataset_revision, at=False) if scores else "",
         base=linked(run.base_model, f"{constants.ENDPOINT}/{run.base_model}") if run and run.base_revision else "",
+        began=_began(run) if run else "",
         training_link=_dataset_link(run.dataset_id, run.dataset_revision) if run else "",
         verdict=_verdict(scores) if scores else "",
         seen=_seen(scores, run) if scores else "",
@@ -149,6 +151,17 @@ def _seen(scores: Scores, run: TrainingRun | None) -> str:
         "train": "the very videos it was trained on: this tells nothing about others",
         "validation": "not trained on, but the best epoch may have been chosen by them",
     }.get(scores.split, "held back from training and from the choice of the best epoch")
+
+
+def _began(run: TrainingRun) -> str:
+    """What its weights were before this training."""
+    if run.base_revision:
+        return f"Fine-tuned from {linked(run.base_model, f'{constants.ENDPOINT}/{run.base_model}')}"
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+
+    if run.base_model in (*CONFIG_MAPPING_NAMES, "spectrogram_cnn"):
+        return f"Trained from new weights ({text(run.base_model)})"
+    return f"Fine-tuned from a checkpoint that is in no repository ({text(Path(run.base_model).name)})"
 
 
 def _mixed_up(scores: Scores) -> list[tuple[int, str, str]]:
