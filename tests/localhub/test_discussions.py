@@ -92,3 +92,15 @@ def test_a_reader_can_propose_and_not_merge(alice, bob, anonymous, repo):
     alice.update_repo_settings(repo, private=True)
     with pytest.raises(HfHubHTTPError):
         upload(bob, repo, "x.txt", "x", create_pr=True)
+
+
+def test_what_is_said_is_read_as_markdown_and_cannot_act(alice, repo, web):
+    opened = alice.create_discussion(repo, title="<script>1</script>", description="See **row 7** in [it](data/x.md)")
+    alice.comment_discussion(repo, opened.num, comment="<script>1</script><img src=x onerror=alert(1)>")
+    alice.comment_discussion(repo, opened.num, comment="<b>" * 9_000)
+    page = web.get(f"/{repo}/discussions/{opened.num}").text
+    assert "<strong>row 7</strong>" in page
+    assert f'href="/{repo}/blob/' in page
+    assert "<script" not in page
+    assert "&lt;script&gt;1&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;" in page
+    assert "&lt;b&gt;&lt;b&gt;" in page, "too much of it is shown as it was written"

@@ -8,13 +8,15 @@ from ytaudio.localhub import info
 from ytaudio.localhub.discussions import all_of, load
 from ytaudio.localhub.errors import entry_not_found
 from ytaudio.localhub.history import parents_of
+from ytaudio.localhub.readme import rendered
 from ytaudio.localhub.rendering import repo_page
-from ytaudio.localhub.web import Call
+from ytaudio.localhub.web import Call, web_prefix
 
 _TEXT_MAX = 256 << 10  # bytes of a text file that a page shows
 _COMMITS = 50  # on a page
 _FILES = 500  # on a page
 _CHANGES = 1_000  # files of a commit that are listed
+_SAID_MAX = 200_000  # characters of a discussion that are rendered
 _IMAGES = {"png", "jpg", "jpeg", "gif", "webp", "svg"}
 _SOUNDS = {"flac", "wav", "mp3", "ogg", "opus", "m4a"}
 
@@ -112,5 +114,9 @@ def discussions(call: Call) -> Response:
 def discussion(call: Call) -> Response:
     """GET .../discussions/{number}: what was said."""
     repo = call.repo()
-    found = load(repo, call.path["number"])
-    return repo_page(call, "discussion.html", repo, repo.resolve("main"), tab="discussions", found=found)
+    found, commit = load(repo, call.path["number"]), repo.resolve("main")
+    link = f"/{web_prefix(repo.kind)}{repo.id}"
+    texts = {event["id"]: event["data"]["latest"]["raw"] for event in found["events"] if event["type"] == "comment"}
+    each = _SAID_MAX // max(1, len(texts))  # so that many comments take no longer than one
+    said = {key: rendered(text, link, commit.id, most=each, html=False) for key, text in texts.items()}
+    return repo_page(call, "discussion.html", repo, commit, tab="discussions", found=found, said=said)

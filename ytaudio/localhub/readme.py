@@ -47,14 +47,26 @@ def readme_of(objects: Objects, repo: Repo, commit: Commit) -> str | None:
 @lru_cache(maxsize=32)
 def _rendered(objects: Objects, sha256: str, link: str, commit_id: str) -> str:
     _, text = cards.split_card(objects.read(sha256).decode("utf-8", "replace"))
-    if len(text) > _RENDERED_MAX or text.count("<") + text.count("[") > _TAGS_MAX:
+    return rendered(text, link, commit_id)
+
+
+def rendered(text: str, link: str, commit_id: str, *, most: int = _RENDERED_MAX, html: bool = True) -> str:
+    """Markdown as `render_markdown` gives it, or as it was written where that would take too long."""
+    if len(text) > most or text.count("<") + text.count("[") > _TAGS_MAX:
         return f"<pre>{escape(text[:_SHOWN_MAX])}</pre>"
-    return render_markdown(text, link, commit_id)
+    return render_markdown(text, link, commit_id, html=html)
 
 
-def render_markdown(text: str, link: str, commit_id: str) -> str:
-    """Markdown to HTML without scripts; relative images, sounds and links lead into the repo at this commit."""
-    parser = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+def render_markdown(text: str, link: str, commit_id: str, *, html: bool = True) -> str:
+    """Markdown to HTML without scripts; relative images, sounds and links lead into the repo at this commit.
+
+    Args:
+        text: the Markdown.
+        link: the repo's address on this Hub.
+        commit_id: the commit that relative addresses are of.
+        html: HTML in the text is kept as far as it is harmless; without, it is shown as words.
+    """
+    parser = MarkdownIt("commonmark", {"html": html}).enable(["table", "strikethrough"])
     tokens = parser.parse(text)
     for opening, words in pairwise(tokens):
         if opening.type == "heading_open":
