@@ -37,16 +37,16 @@ class Place:
         Raises:
             UserError: fsspec knows no such kind of place, or lacks the package for it.
         """
-        try:
-            fs, path = fsspec.core.url_to_fs(str(url))
-        except (ValueError, ImportError) as error:
-            said = f"{url} cannot be reached ({error}): give a folder, or install what it needs."
-            raise UserError(redacted(said)) from None
         if "@" in str(url).partition("://")[2].partition("/")[0]:
             raise UserError(
                 f"{redacted(str(url))} holds a password, which would lie in files and logs: give it in the environment "
                 "or in fsspec's configuration (~/.config/fsspec), and the address without it."
             )
+        try:
+            fs, path = fsspec.core.url_to_fs(str(url))
+        except (ValueError, ImportError) as error:
+            said = f"{url} cannot be reached ({error}): give a folder, or install what it needs."
+            raise UserError(redacted(said)) from None
         return cls(str(Path(path).absolute()) if isinstance(fs, LocalFileSystem) else str(url).rstrip("/"))
 
     def __truediv__(self, name: str) -> "Place":
