@@ -9,9 +9,8 @@ from contextlib import contextmanager
 def without_collections(*, for_good: bool = False) -> Iterator[None]:
     """Import and load inside, without Python's garbage collector.
 
-    torch and transformers make a million objects that stay; a collector that looks through them again and again takes a
-    quarter of the time until the first answer (tests/benchmarks/first_answer.py). With `for_good`, which is for a
-    process of our own, it never looks at what is there at the end.
+    torch and transformers make a million objects that stay, and a collector looks through them again and again. With
+    `for_good`, which is for a process of our own, it never looks at what is there at the end.
     """
     was_on = gc.isenabled()
     gc.disable()
