@@ -35,6 +35,11 @@ PATHS = (
     "/alice/weird/resolve/{}/.gitattributes",
     "/alice/weird/blob/main/{}",
     "/alice/weird/commits/main?from={}",
+    "/alice/weird/viewer?page={0}&row={0}&config={0}&split={0}&label={0}&file={0}",
+    "/alice/weird/viewer/{}",
+    "/alice/weird/cell/main/{0}/{0}/{0}",
+    "/alice/weird/tree/main?page={0}",
+    "/?q={0}&tag={0}&kind={0}&page={0}",
     "/-/lfs/models/alice/weird/{}",
     "/{}",
 )

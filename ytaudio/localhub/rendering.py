@@ -77,7 +77,10 @@ def shown(handler: Handler) -> Handler:
                 raise
             if error.status == 401 and call.user is None:  # perhaps a private repo of the visitor's own
                 return page(call, "login.html", status=401, onward=call.request.url.path)
-            return page(call, "message.html", status=error.status, message=error.message, code=error.status)
+            words = error.message
+            if error.code == "RepoNotFound":
+                words = f"There is no repository at this address that {call.user} may see."
+            return page(call, "message.html", status=error.status, message=words, code=error.status)
 
     return run
 
