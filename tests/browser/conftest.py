@@ -19,6 +19,8 @@ OFFLINE = (
     "--disable-gpu",
     "--disable-quic",
     "--autoplay-policy=no-user-gesture-required",
+    "--use-fake-device-for-media-stream",  # a microphone that beeps
+    "--use-fake-ui-for-media-stream",  # which every page may use
 )
 
 

@@ -23,10 +23,13 @@ def demo(
     if find_spec("gradio") is None:
         raise UserError(_NO_GRADIO)
     from ytaudio.printing import say
-    from ytaudio.space.local import free_port, serve
-    from ytaudio.spaces import prepare
+    from ytaudio.startup import without_collections
 
-    port = free_port(host, port)  # before models are loaded for nothing
-    prepared = prepare(model, trust_remote_code=trust_remote_code, examples=examples)
+    with without_collections(for_good=True):
+        from ytaudio.space.local import free_port, serve
+        from ytaudio.spaces import prepare
+
+        port = free_port(host, port)  # before models are loaded for nothing
+        prepared = prepare(model, trust_remote_code=trust_remote_code, examples=examples)
     say(*prepared.notes)
     serve(prepared.demo, prepared.write, host, port, allow_private_hosts=allow_private_hosts)

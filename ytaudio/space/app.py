@@ -30,7 +30,7 @@ KEPT_S = 600  # for which an upload that nobody asks about is kept
 Show = Callable[..., list[Any]]
 THEME = gr.themes.Soft(  # in the fonts of the visitor's own machine
     primary_hue="blue", neutral_hue="slate", font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace")
-).set(body_text_color_subdued="*neutral_500", body_text_color_subdued_dark="*neutral_400")
+).set(body_text_color_subdued="*neutral_500", body_text_color_subdued_dark="*neutral_400", block_border_width="1px")
 
 
 def page(demo: Demo, panel: Panel, folder: Path) -> gr.Blocks:
@@ -93,7 +93,7 @@ def _said(demo: Demo, sentence: str) -> list[Any]:
 def _of_upload(demo: Demo, show: Show, path: str | None) -> list[Any]:
     """An upload's answer, before which stands the emptied field: the upload is deleted."""
     if path is None:
-        return [None, *_said(demo, "There is no sound yet: give one above, then press the button.")]
+        return [None, *_said(demo, "There is no sound yet: give one above, and press the button when it is there.")]
     try:
         return [None, *show(path)]
     finally:

@@ -70,7 +70,9 @@ def uploads_only(component: gr.File | gr.Audio) -> Any:
 
     async def keep_uploaded(path: str | Path | None) -> str | None:
         if path is not None and gradio_client.utils.is_http_url_like(str(path)):
-            raise gr.Error("Files are uploaded here, not fetched: give a link in the field for links.")
+            raise gr.Error(
+                "Files are uploaded here, not fetched: give a link in the field for links.", print_exception=False
+            )
         return await keep(path)
 
     def path_of(payload: Any) -> str | None:  # gr.File's own leaves an empty file behind each time

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ytaudio.errors import UserError
 from ytaudio.media import Access
+from ytaudio.startup import without_collections
 
 from .asking import Panel
 from .settings import Demo
@@ -47,7 +48,8 @@ def serve(
     Raises:
         UserError: a model cannot be loaded.
     """
-    panel = Panel(demo, access=Access(allow_private_hosts=allow_private_hosts))
+    with without_collections(for_good=True):
+        panel = Panel(demo, access=Access(allow_private_hosts=allow_private_hosts))
     for model in panel.models:
         if isinstance(model, str):
             raise UserError(model)
@@ -58,7 +60,8 @@ def serve(
         folder = Path(place)
         write(folder)
         os.environ["GRADIO_TEMP_DIR"] = str(folder / "uploads")  # read when gradio is imported
-        from ytaudio.space.app import launch
+        with without_collections(for_good=True):
+            from ytaudio.space.app import launch
 
         blocks = launch(demo, panel, folder, server_name=host, server_port=port, prevent_thread_lock=True, quiet=True)
         print(f"The demo is at {blocks.local_url} (Ctrl-C ends it).", flush=True)  # noqa: T201  the verb's output
