@@ -110,6 +110,7 @@ def test_examples_are_heard_from_the_card_and_are_no_rows_of_the_dataset(publish
 
 def test_the_snippet_for_reading_without_torchcodec_runs(published):
     card = DatasetCard.load("tester/pushed")
+    card.validate(repo_type="dataset")
     assert card.data.license == "other" and card.data.task_categories == ["audio-classification"]
     snippet = next(code for code in re.findall(r"```python\n(.*?)```", card.content, re.DOTALL) if "soundfile" in code)
     assert away_from_ytaudio(snippet).split()[0] in LABELS
@@ -216,6 +217,7 @@ def test_a_model_is_one_commit_with_its_results(model):
 def test_the_models_results_are_read_by_the_hubs_own_formats(model):
     scores = load_scores("tester/classifier")
     card = ModelCard.load("tester/classifier")
+    card.validate(repo_type="model")
     assert card.data.library_name == "transformers" and card.data.pipeline_tag == "audio-classification"
     assert card.data.datasets == ["tester/data", "tester/pushed"]
     results = {result.metric_name: result for result in card.data.eval_results}
