@@ -47,7 +47,10 @@ class AnswerTable:
     def row(self, name: str, answer: "Answer") -> "Table":
         """The line of one input."""
         first, *others = _ranked(answer.probabilities)
-        return self._line(name, first, ", ".join(others[:_NEXT_BEST]), f"{answer.agreeing} of {answer.crops}")
+        fitting = others[:_NEXT_BEST]
+        while len(", ".join(fitting)) > self._others and len(fitting) > 1:
+            fitting.pop()
+        return self._line(name, first, ", ".join(fitting), f"{answer.agreeing} of {answer.crops}")
 
     def _line(self, name: str, first: str, others: str, agreeing: str, style: str = "") -> "Table":
         from rich.table import Table
@@ -55,7 +58,7 @@ class AnswerTable:
         line = Table.grid(padding=(0, 2, 0, 0))
         line.add_column(width=self._name, overflow="fold", style=style)
         line.add_column(width=self._answer, overflow="fold", style="bold")
-        line.add_column(width=self._others, style=style)
+        line.add_column(width=self._others, no_wrap=True, overflow="ellipsis", style=style)
         line.add_column(width=self._agree, style=style)
         line.add_row(plain(name), first, others, agreeing)
         return line

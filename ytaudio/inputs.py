@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
@@ -146,7 +146,8 @@ def _spooled(name: str) -> Iterator[Media | Failure]:
         elif not file.tell():
             yield Failure(name, Reason.NO_AUDIO, "nothing came through the pipe")
         else:
-            yield _local(name, Path(f"/dev/fd/{file.fileno()}"))
+            found = _local(name, Path(f"/dev/fd/{file.fileno()}"))
+            yield replace(found, title="") if isinstance(found, Media) else found
 
 
 def _copy(source: BinaryIO, target: BinaryIO) -> bool:

@@ -33,6 +33,20 @@ def page_width() -> int:
     return Console().width if sys.stdout.isatty() else _WIDTH
 
 
+def say_above(*lines: object) -> None:
+    """As `say`, while a bar is shown: rich's own consoles would write across it."""
+    from rich.console import Console
+
+    is_terminal, width = sys.stdout.isatty(), page_width()
+    console = Console(highlight=False, markup=False, width=width, file=io.StringIO(), force_terminal=is_terminal)
+    with console.capture() as captured:
+        for line in lines:
+            console.print(line)
+    text = captured.get()
+    sys.stdout.write(text if is_terminal else "".join(f"{line.rstrip()}\n" for line in text.splitlines()))
+    sys.stdout.flush()
+
+
 def as_lines(*lines: object) -> str:
     """What `say` prints to a file, as a string."""
     from rich.console import Console

@@ -4,14 +4,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
 from ytaudio import options
 from ytaudio.ending import TRY_LATER, nothing_to_keep
 from ytaudio.errors import UserError, writing_to
-from ytaudio.printing import page_width, plain, say
+from ytaudio.printing import page_width, plain, say_above
 
 if TYPE_CHECKING:
     from ytaudio.answering import Result
@@ -69,6 +69,12 @@ def _name(found: "object") -> str:
     return str(getattr(found, "name", ""))
 
 
+def _line(stream: TextIO, text: str) -> None:
+    """A line at once, on a stream that a bar may stand in for."""
+    stream.write(f"{text}\n")
+    stream.flush()
+
+
 @dataclass
 class _Printed:
     """What has been printed of a model's answers, and how the command is to end."""
@@ -96,30 +102,29 @@ class _Printed:
         drawn = "" if failed or not self.png else self._draw(result, self.png)
         if self.as_json:
             name, commit = self.classifier.name, self.classifier.revision
-            typer.echo(json_line(result, name, commit, timeline=self.timeline, png=drawn))
+            _line(sys.stdout, json_line(result, name, commit, timeline=self.timeline, png=drawn))
         if isinstance(result.outcome, Failure):
             self.failures.append(result.outcome)
             if not self.as_json:
                 said = f"{plain(result.input)}: {result.outcome.reason.value}, {plain(result.outcome.detail)}"
-                typer.echo(said, err=True)
+                _line(sys.stderr, said)
             return
         self.answered += 1
         if self.as_json:
             return
         if self.timeline:
-            say(*timeline_lines(result.input, result.outcome), *([f"  drawn in {drawn}"] if drawn else []))
+            say_above(*timeline_lines(result.input, result.outcome), *([f"  drawn in {drawn}"] if drawn else []))
         else:
             self._row(result)
-        sys.stdout.flush()
 
     def _row(self, result: "Result") -> None:
         from ytaudio.answers import AnswerTable
 
         if self.table is None:
             self.table = AnswerTable(self.names, self.classifier.labels, page_width())
-            say(self.table.head())
+            say_above(self.table.head())
         if result.answer:
-            say(self.table.row(result.input, result.answer))
+            say_above(self.table.row(result.input, result.answer))
 
     def _draw(self, result: "Result", folder: Path) -> str:
         from ytaudio.answers import picture_name
