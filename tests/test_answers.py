@@ -8,10 +8,6 @@ from ytaudio.answers import AnswerTable, clock, json_line, picture_name, stretch
 from ytaudio.classifier import Answer, Part, Timeline
 from ytaudio.media import Failure, Reason
 from ytaudio.printing import as_lines
-from ytaudio.soundplots import spectrogram
-from ytaudio.soundplots import timeline as timeline_png
-
-PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def made(labels, duration_s=60.0):
@@ -98,14 +94,3 @@ def test_pictures_have_plain_names_of_their_own(tmp_path):
     found = [picture_name(name, taken) for name in names]
     assert found[:6] == ["passwd.png", "b-c.png", "b-c-2.png", "dQw4w9WgXcQ.png", "input.png", "input-2.png"]
     assert len(found[6]) == 64
-
-
-@pytest.mark.parametrize("labels", [["food"], ["food", None, "travel"], [f"label $x_{k}$ \\frac\n" for k in range(24)]])
-def test_timelines_are_drawn_whatever_the_labels(labels):
-    assert timeline_png(made(labels, 40_000.0), "a title $of$ \\any kind " * 9).startswith(PNG)
-
-
-@pytest.mark.parametrize("samples", [0, 1, 1023, 16_000 * 300])
-def test_spectrograms_are_drawn_of_any_length(samples):
-    sound = np.random.default_rng(0).standard_normal(samples).astype(np.float32) * 0.1
-    assert spectrogram(sound).startswith(PNG)

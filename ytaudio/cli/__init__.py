@@ -55,7 +55,14 @@ _verb(
     "compare YOU/wav2vec2-video-sounds YOU/cnn-video-sounds",
     "compare run_a run_b run_c --output table.md",
 )
-_verb(app, "classify", classify, "classify https://www.youtube.com/watch?v=dQw4w9WgXcQ --model YOU/cnn-video-sounds")
+_verb(
+    app,
+    "classify",
+    classify,
+    "classify https://www.youtube.com/watch?v=dQw4w9WgXcQ --model YOU/cnn-video-sounds",
+    "classify talk.mp4 FOLDER --timeline --png pictures --model YOU/cnn-video-sounds",
+    "classify - --json --model YOU/cnn-video-sounds < talk.mp4",
+)
 _verb(
     app,
     "demo",
