@@ -103,7 +103,7 @@ def as_json(ranking: Ranking) -> str:
         "pairs": [_pair(pair) for pair in ranking.pairs],
         "sentences": list(ranking.sentences),
     }
-    return json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(told, indent=1) + "\n"
 
 
 def _figures(scored: Scores | Floor) -> dict[str, Any]:
