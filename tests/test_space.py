@@ -199,7 +199,7 @@ def through(path, method="GET", **headers):
 
     raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     scope = {"type": "http", "path": path, "method": method, "headers": raw, "root_path": ""}
-    asyncio.run(Door(inner)(scope, None, send))
+    asyncio.run(Door(inner, 100 << 20, Path(__file__).parent)(scope, None, send))
     return sent[0]["status"], dict(sent[0]["headers"])
 
 
@@ -209,8 +209,9 @@ def through(path, method="GET", **headers):
         ("/", "GET", "", 200),
         ("/assets/index.js", "GET", "", 200),
         ("/gradio_api/upload", "POST", str(90 << 20), 200),
+        ("/gradio_api/upload", "POST", str(102 << 20), 413),
+        ("/gradio_api/upload", "POST", "", 200),
         ("/gradio_api/queue/join", "POST", "100", 200),
-        ("/gradio_api/queue/join", "POST", "", 413),
         ("/gradio_api/queue/join", "POST", str(2 << 20), 413),
         ("/gradio_api/process_recording", "POST", "100", 404),
         ("/gradio_api/vibe-edit", "POST", "100", 404),
@@ -220,6 +221,27 @@ def through(path, method="GET", **headers):
 )
 def test_the_door(path, method, length, status):
     assert through(path, method, **({"content_length": length} if length else {}))[0] == status
+
+
+def test_a_body_without_a_length_is_cut_where_it_grows_too_large():
+    heard = []
+
+    async def reading(scope, receive, send):
+        while (message := await receive())["type"] == "http.request":
+            heard.append(message["body"])
+
+    async def endless():
+        return {"type": "http.request", "body": b"x" * (1 << 18), "more_body": True}
+
+    scope = {"type": "http", "path": "/gradio_api/queue/join", "method": "POST", "headers": [], "root_path": ""}
+    asyncio.run(Door(reading, 100 << 20, Path(__file__).parent)(scope, endless, None))
+    assert sum(map(len, heard)) == 1 << 20
+
+
+def test_the_disk_is_not_filled_with_uploads(monkeypatch):
+    monkeypatch.setattr("ytaudio.space.door.MOST_KEPT", 2 << 20)
+    assert through("/gradio_api/upload", "POST", content_length=str(3 << 20))[0] == 507
+    assert through("/gradio_api/upload", "POST", content_length="1000")[0] == 200
 
 
 def test_the_page_may_fetch_from_itself_alone():

@@ -193,6 +193,7 @@ def test_a_forged_upload_is_neither_read_nor_fetched(demo, uploads, path):
         with urllib.request.urlopen(f"{demo}/gradio_api/queue/data?session_hash=forged", timeout=20) as answer:
             events = answer.read().decode()
         assert '"success":false' in events.replace(" ", "") and "root:" not in events
+        assert ("uploaded here, not fetched" in events) == path.startswith("http")
     assert left(uploads) == []
 
 

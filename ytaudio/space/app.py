@@ -13,6 +13,7 @@ from typing import Any
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 
 from ytaudio.classifier import Timeline
@@ -23,7 +24,7 @@ from ytaudio.space.picture import spectrogram
 from ytaudio.space.settings import EXAMPLES, Demo, Example
 
 TITLE = "What is this video about, from its sound?"
-LARGEST = "100 MB"  # of an upload
+LARGEST = 100  # MB of an upload
 AT_A_TIME = 2  # questions; others wait
 WAITING = 20  # questions at the most
 KEPT_S = 600  # for which an upload that nobody asks about is kept
@@ -54,7 +55,7 @@ def page(demo: Demo, panel: Panel, folder: Path) -> gr.Blocks:
         with gr.Row(elem_id="answers"):
             answers = [gr.HTML(visible=False, min_width=300) for _ in demo.models]
         with gr.Accordion("What it cannot do", elem_id="limits"):
-            gr.HTML(words.limits(demo, LARGEST))
+            gr.HTML(words.limits(demo, f"{LARGEST} MB"))
 
         said: list[Any] = [heard, *answers]
         turn: dict[str, Any] = {"concurrency_id": "question", "concurrency_limit": AT_A_TIME}
@@ -138,14 +139,14 @@ def launch(demo: Demo, panel: Panel, folder: Path, **settings: Any) -> gr.Blocks
     blocks = page(demo, panel, folder)
     blocks.queue(max_size=WAITING, default_concurrency_limit=AT_A_TIME)
     blocks.launch(
-        max_file_size=LARGEST.replace(" ", "").lower(),
+        max_file_size=LARGEST << 20,
         theme=THEME,
         css_paths=words.STYLE,
         footer_links=[],
         run_history=False,
         enable_monitoring=False,
         ssr_mode=False,
-        app_kwargs={"middleware": [Middleware(Door)]},
+        app_kwargs={"middleware": [Middleware(Door, largest=LARGEST << 20, kept=Path(get_upload_folder()))]},
         **settings,
     )
     return blocks

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import gradio as gr
 import gradio_client.utils
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-MOST_BODY = 1 << 20  # bytes of what is asked; files come by /upload, whose size Gradio's max_file_size bounds
+MOST_BODY = 1 << 20  # bytes of what is asked, and of what stands around a file that is uploaded
+MOST_KEPT = 2 << 30  # bytes of uploads on disk at a time
 _ROUTES = re.compile(
     r"/|/config/?|/theme\.css|/robots\.txt|/favicon\.ico|/manifest\.json|/(?:assets|static|svelte)/.*"
     r"|/gradio_api/(?:info/?|app_id/?|startup-events|heartbeat/\w+|queue/(?:join|data)|upload|upload_progress"
@@ -29,10 +31,16 @@ _HEADERS = (
 
 
 class Door:
-    """ASGI middleware: 404 for what the page does not need, 413 for large bodies, and a page that fetches only here."""
+    """ASGI middleware: 404 for what the page does not need, 413 for large bodies, and a page that fetches only here.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    Args:
+        app: what is behind it.
+        largest: bytes of an upload, at the most.
+        kept: the folder of uploads, which is never let grow beyond MOST_KEPT.
+    """
+
+    def __init__(self, app: ASGIApp, largest: int, kept: Path) -> None:
+        self.app, self.largest, self.kept = app, largest, kept
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer or pass on."""
@@ -40,20 +48,45 @@ class Door:
             await self.app(scope, receive, send)
             return
         path = scope["path"].removeprefix(scope.get("root_path", "").rstrip("/")) or "/"
-        if not _ROUTES.fullmatch(path):
-            await _refuse(send, 404)
+        most = MOST_BODY + (self.largest if path == _UPLOAD else 0)
+        if status := self._refused(path, scope, most):
+            await _refuse(send, status)
             return
-        length = dict(scope["headers"]).get(b"content-length", b"")
-        if scope["method"] == "POST" and path != _UPLOAD and not (length.isdigit() and int(length) <= MOST_BODY):
-            await _refuse(send, 413)
-            return
+        left = most
+
+        async def hear() -> Message:
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            return message if left >= 0 else {"type": "http.disconnect"}  # a body that told no length, or a wrong one
 
         async def answer(said: Message) -> None:
             if said["type"] == "http.response.start":
                 said = {**said, "headers": [*said.get("headers", ()), *_HEADERS]}
             await send(said)
 
-        await self.app(scope, receive, answer)
+        await self.app(scope, hear, answer)
+
+    def _refused(self, path: str, scope: Scope, most: int) -> int:
+        """The status with which a request is refused, 0 for one that is let in."""
+        if not _ROUTES.fullmatch(path):
+            return 404
+        if scope["method"] != "POST":
+            return 0
+        told = dict(scope["headers"]).get(b"content-length", b"")
+        length = int(told) if told.isdigit() else 0
+        if length > most:
+            return 413
+        return 507 if path == _UPLOAD and length + _size(self.kept) > MOST_KEPT else 0
+
+
+def _size(folder: Path) -> int:
+    """Bytes of the files below a folder, as far as they are still there."""
+    sizes = []
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # another question's upload, just deleted
+            sizes.append(path.lstat().st_size)
+    return sum(sizes)
 
 
 async def _refuse(send: Send, status: int) -> None:

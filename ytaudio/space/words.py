@@ -189,8 +189,8 @@ def limits(demo: Demo, longest: str) -> str:
         "<b>It samples.</b> A long recording is not heard as a whole, but in pieces spread over it.",
         "<b>It is not for judging people:</b> not who they are, not what they do or may publish, and it is no ground "
         "for a decision about anyone.",
-        f"<b>It keeps nothing.</b> Files of up to {escape(longest)} are taken, and deleted as soon as they were heard. "
-        "Of a YouTube video only the sound of those pieces is read.",
+        f"<b>It keeps nothing.</b> Files of up to {escape(longest)} are taken, and deleted as soon as they were heard, "
+        "or after ten minutes. Of a YouTube video only the sound of those pieces is read.",
     )
     return '<ul class="yta-limits">' + "".join(f"<li>{point}</li>" for point in points) + "</ul>"
 
