@@ -40,7 +40,7 @@ def spectrogram(waveform: np.ndarray) -> bytes:
     )
     axis.set_xlabel("seconds")
     axis.set_ylabel("kHz")
-    figure.colorbar(shown, ax=axis, label="dB below the loudest", pad=0.01)
+    figure.colorbar(shown, ax=axis, label="dB, of the loudest 0", pad=0.01)
     return _png(figure)
 
 
