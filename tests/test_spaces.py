@@ -67,13 +67,21 @@ def test_a_space_holds_what_its_page_needs_and_no_more(pushed):
     assert {path.name for path in (pushed / "examples").iterdir()} == {example.file for example in demo.examples}
     card = SpaceCard.load(pushed / "README.md")
     assert card.data.sdk == "gradio" and card.data.models == [FIRST, SECOND] and card.data.python_version == "3.11"
-    assert f"3 videos of [{DATASET}]" not in card.text and f"[{FIRST}](" in card.text and "nobody has measured" in card.text
+    assert (
+        f"3 videos of [{DATASET}]" not in card.text
+        and f"[{FIRST}](" in card.text
+        and "nobody has measured" in card.text
+    )
 
 
 def test_what_a_space_installs_are_this_packages_own_bounds(pushed):
     lines = (pushed / "requirements.txt").read_text().splitlines()
     ours = {line.partition(";")[0].strip() for line in requires("ytaudio")}
-    assert set(lines) <= ours and {line.split(">")[0].split("<")[0] for line in lines} >= {"torch", "transformers", "av"}
+    assert set(lines) <= ours and {line.split(">")[0].split("<")[0] for line in lines} >= {
+        "torch",
+        "transformers",
+        "av",
+    }
     assert not any(line.startswith(("gradio", "datasets", "matplotlib", "scikit", "typer")) for line in lines)
     assert requirements(["errors.py"]) == ""
 
@@ -132,7 +140,9 @@ def test_what_cannot_work_is_one_sentence_and_nothing_is_created(world, tmp_path
         config = {"model_type": "unheard_of", "auto_map": {"AutoConfig": "theirs.Config"}}
         api = HfApi()
         api.create_repo("tester/strange", exist_ok=True)
-        api.upload_file(path_or_fileobj=json.dumps(config).encode(), path_in_repo="config.json", repo_id="tester/strange")
+        api.upload_file(
+            path_or_fileobj=json.dumps(config).encode(), path_in_repo="config.json", repo_id="tester/strange"
+        )
         models = ["tester/strange"]
     with pytest.raises(UserError, match=sentence):
         push_space("tester/never", prepare_space(models, public=False))
@@ -150,5 +160,10 @@ def test_a_demo_of_folders_needs_no_hub(tmp_path):
 def test_modules_are_followed_through_imports_of_every_form():
     assert {"__init__.py", "errors.py"} <= set(rooms_of("errors.py"))
     found = set(rooms_of(spaces.APP))
-    assert {"space/__init__.py", "media/kinds.py", "clips.py", "training/runs.py"} <= found  # by name, by dots, of names
+    assert {
+        "space/__init__.py",
+        "media/kinds.py",
+        "clips.py",
+        "training/runs.py",
+    } <= found  # by name, by dots, of names
     assert not {"space/local.py", "space/facts.py", "hub.py", "spaces.py", "training/data.py"} & found
