@@ -96,5 +96,9 @@ Models = Annotated[
     list[str],
     typer.Option("--model", metavar="MODEL", help="USER/NAME on the Hub; give it again for another, side by side."),
 ]
-Examples = Annotated[bool, typer.Option("--examples/--no-examples", help="Clips of the first model's test split to try.")]
+Examples = Annotated[
+    bool, typer.Option("--examples/--no-examples", help="Clips of the first model's test split to try.")
+]
 DatasetName = Annotated[str, typer.Option("--dataset", metavar="USER/NAME", help="Dataset on the Hub, or a folder.")]
+Port = Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="0 takes any free one.")]
+Host = Annotated[str, typer.Option(metavar="ADDRESS", help="0.0.0.0 lets other machines in.")]

@@ -31,7 +31,9 @@ def classify(
         Path | None, typer.Option(metavar="FOLDER", file_okay=False, help="Draw timelines into a folder, too.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line for each input.")] = False,
-    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of the model.")] = None,
+    revision: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Branch, tag or commit of the model; the newest if left out.")
+    ] = None,
     trust_remote_code: options.Trust = False,
     cookies: options.Cookies = None,
     cookies_from_browser: options.CookiesFromBrowser = None,

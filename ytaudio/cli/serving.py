@@ -5,13 +5,14 @@ from typing import Annotated
 
 import typer
 
+from ytaudio import options
 from ytaudio.errors import UserError
 
 
 def serve(
     directory: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the repositories are kept.")],
-    port: Annotated[int, typer.Option(metavar="N", help="0 takes any free one.")] = 8642,
-    host: Annotated[str, typer.Option(metavar="ADDRESS", help="0.0.0.0 lets other machines in.")] = "127.0.0.1",
+    port: options.Port = 8642,
+    host: options.Host = "127.0.0.1",
     user: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A further user, who gets a token of their own.")
     ] = None,

@@ -1,10 +1,6 @@
 """The verb that shows models in a browser."""
 
 from importlib.util import find_spec
-from typing import Annotated
-
-import typer
-
 from ytaudio import options
 from ytaudio.errors import UserError
 
@@ -13,8 +9,8 @@ _NO_GRADIO = 'The demo\'s page needs gradio, which is not installed here: pip in
 
 def demo(
     model: options.Models,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 7860,
-    host: Annotated[str, typer.Option(help="Loopback only, unless you say otherwise.")] = "127.0.0.1",
+    port: options.Port = 7860,
+    host: options.Host = "127.0.0.1",
     examples: options.Examples = True,
     trust_remote_code: options.Trust = False,
     allow_private_hosts: options.AllowPrivateHosts = False,
