@@ -43,7 +43,9 @@ def page(demo: Demo, panel: Panel, folder: Path) -> gr.Blocks:
                 file = uploads_only(gr.File(label="A sound or a video", file_types=["audio", "video"], height=160))
                 ask_file = gr.Button("Listen to the file", variant="primary")
             with gr.Tab("Microphone"):
-                recording = uploads_only(gr.Audio(label="A recording", sources=["microphone"], type="filepath"))
+                recording = uploads_only(
+                    gr.Audio(label="A recording", sources=["microphone"], type="filepath", buttons=[])
+                )
                 ask_recording = gr.Button("Listen to the recording", variant="primary")
             with gr.Tab("YouTube link"):
                 link = gr.Textbox(label="Link", placeholder="https://www.youtube.com/watch?v=...", max_length=500)

@@ -1,5 +1,6 @@
 """Example clips for a demo: one a class, read from a dataset's Parquet files by the row groups that hold them."""
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -25,6 +26,7 @@ _LONGEST = round(LONGEST_S * SAMPLING_RATE)  # samples
 _MOST_SHARDS = 8  # looked into: a class that has no clip there has no example
 _LARGEST_GROUP = 256 << 20  # bytes of a row group: ours have about 20 MB
 _UNREADABLE = (pa.ArrowException, OSError, KeyError, ValueError, TypeError, soundfile.SoundFileError)
+_LINK = re.compile(r"https?://[^\s<>()\[\]\"'`\\]{1,500}")
 Clips = dict[str, bytes]  # file name to FLAC
 
 
@@ -53,10 +55,15 @@ def examples_of(dataset: str, revision: str, labels: Collection[str]) -> tuple[t
         return (), {}, f"There are no example clips: {_known_as(dataset)} has no test clips of these categories."
     clips = {f"{number}.flac": flac for number, flac in enumerate(made.values())}
     examples = [
-        Example(file, label, str(rows[label].get("url") or ""), float(rows[label].get("start_s") or 0.0))
+        Example(file, label, _address(rows[label].get("url")), float(rows[label].get("start_s") or 0.0))
         for file, label in zip(clips, made, strict=True)
     ]
     return tuple(examples), clips, f"Clips of {_known_as(dataset)} that training has not heard (split {split})."
+
+
+def _address(url: object) -> str:
+    """The address of a clip's video, "" where it is none that a page or a card can hold."""
+    return str(url) if _LINK.fullmatch(str(url)) else ""
 
 
 def _known_as(dataset: str) -> str:
