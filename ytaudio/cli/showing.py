@@ -1,6 +1,7 @@
 """The verb that shows models in a browser."""
 
 from importlib.util import find_spec
+
 from ytaudio import options
 from ytaudio.errors import UserError
 
