@@ -94,7 +94,7 @@ Repo = Annotated[str, typer.Argument(metavar="USER/NAME", help="The repository o
 Trust = Annotated[bool, typer.Option("--trust-remote-code", help="Run the model code that lies in its repository.")]
 Models = Annotated[
     list[str],
-    typer.Option("--model", metavar="MODEL", help="USER/NAME on the Hub; give it again for another, side by side."),
+    typer.Option("--model", metavar="MODEL", help="USER/NAME, or for `demo` a folder; give it again for another."),
 ]
 Examples = Annotated[
     bool, typer.Option("--examples/--no-examples", help="Clips of the first model's test split to try.")
