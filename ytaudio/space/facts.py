@@ -108,6 +108,7 @@ def read_record(name: str, file: str, revision: str = "", kind: str = "model") -
         return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     try:
         with hub_errors(f"{kind} {name}"):
+            HfApi().repo_info(name, repo_type=kind, revision=revision or None)  # a download tries a dead Hub for 23 s
             path = Path(hf_hub_download(name, file, revision=revision or None, repo_type=kind))
     except RemoteEntryNotFoundError:
         return ""

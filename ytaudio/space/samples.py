@@ -11,7 +11,7 @@ import soundfile
 from datasets import ClassLabel, Features
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
-from huggingface_hub import HfFileSystem, constants
+from huggingface_hub import HfApi, HfFileSystem, constants
 
 from ytaudio.clips import SAMPLING_RATE, decode, encode
 from ytaudio.errors import UserError
@@ -90,6 +90,7 @@ def _shards(dataset: str, revision: str) -> tuple[str, AbstractFileSystem, Seque
         files, base = LocalFileSystem(), str(Path(dataset).resolve())
     else:
         files = HfFileSystem(endpoint=constants.ENDPOINT)
+        HfApi().dataset_info(dataset, revision=revision or None)  # the file system tries a dead Hub again and again
         base = f"datasets/{dataset}" + (f"@{revision}" if revision else "")
     paths = sorted(str(path) for path in files.glob(f"{base}/**/*.parquet"))
     for split in SPLITS:  # data/test-00000-of-00002.parquet, or test/0000.parquet
