@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from ytaudio.cli import app
 
@@ -60,6 +61,12 @@ def test_every_verb_has_examples_that_can_be_typed_and_every_option_says_what_it
     for line in examples:
         check(line)
     assert all(parameter.help for parameter in command.params if parameter.name != "help")
+
+
+@pytest.mark.parametrize("words", [(), ("push",), ("hub",)], ids=" ".join)
+def test_help_lists_verbs_with_whole_sentences(words):
+    told = CliRunner().invoke(app, [*words, "--help"], terminal_width=80).output.partition("Commands:")[2]
+    assert told and "..." not in told
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

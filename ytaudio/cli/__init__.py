@@ -25,7 +25,7 @@ app = typer.Typer(
     help="What a video is about, from its sound: build a dataset from links, train, measure, publish, classify.",
     epilog="\b\nThe whole loop on made-up videos, without account or network:\n  ytaudio quickstart",
 )
-push = typer.Typer(**_SETTINGS, help="Publish a dataset, a model or a demo Space, each in one commit.")
+push = typer.Typer(**_SETTINGS, help="Publish a dataset, a model or a demo Space. Each is one commit.")
 hub = typer.Typer(**_SETTINGS, help="The embedded Hub: no account, no network.")
 
 

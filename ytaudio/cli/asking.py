@@ -40,7 +40,7 @@ def classify(
     proxy: options.Proxy = None,
     allow_private_hosts: options.AllowPrivateHosts = False,
 ) -> None:
-    """Say what links and files are about, from their sound: of a long one a few windows are read."""
+    """Say what links and files are about, from their sound. Of a long one a few windows are read."""
     if not model:
         raise UserError(_NO_MODEL)
     if "-" in inputs and sys.stdin.isatty():

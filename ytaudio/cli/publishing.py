@@ -41,7 +41,7 @@ def push_space(
     examples: options.Examples = True,
     trust_remote_code: options.Trust = False,
 ) -> None:
-    """Publish a Gradio demo of models: page, example clips, and what it needs of this package."""
+    """Publish a Gradio demo of models. It brings example clips and what the page needs of this package."""
     from ytaudio import hub as room
     from ytaudio.spaces import prepare_space
 

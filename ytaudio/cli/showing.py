@@ -16,7 +16,7 @@ def demo(
     trust_remote_code: options.Trust = False,
     allow_private_hosts: options.AllowPrivateHosts = False,
 ) -> None:
-    """Ask models in the browser: the page of `push space`, on this machine."""
+    """Ask models in the browser, on this machine. The page is the one that `push space` publishes."""
     if find_spec("gradio") is None:
         raise UserError(_NO_GRADIO)
     from ytaudio.printing import say
