@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from ytaudio.errors import UserError, mendable, writing_to
@@ -17,6 +20,16 @@ def test_a_bug_keeps_its_traceback():
 
     with pytest.raises(KeyError):
         broken()
+
+
+def test_a_reader_who_leaves_sees_no_traceback():
+    code = "from ytaudio.errors import mendable\nwith mendable():\n    for _ in range(9999): print('line ' * 20)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as printing:
+        printing.stdout.close()
+        assert printing.stderr.read() == b""
+    assert printing.returncode == 1
+    with pytest.raises(BrokenPipeError), mendable():
+        raise BrokenPipeError(32, "of a connection")
 
 
 def test_a_full_disk_is_a_sentence_and_other_trouble_is_not_hidden(tmp_path):

@@ -1,9 +1,11 @@
 """Errors a user can mend: one sentence that names the mend, exit code 2, no traceback."""
 
 import errno
+import os
+import select
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 class UserError(ValueError):
@@ -39,14 +41,29 @@ def writing_to(folder: object) -> Iterator[None]:
         ) from None
 
 
+def _reader_has_left() -> bool:
+    """Whether what is printed goes into a pipe that nobody reads any more."""
+    with suppress(OSError):  # no file is behind stdout
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        return any(event & select.POLLERR for _, event in poll.poll(0))
+    return False
+
+
 @contextmanager
 def mendable() -> Iterator[None]:
     """Print a mendable error as its sentence and exit with code 2; a bug keeps its traceback.
 
-    A context manager that is also a decorator: `with mendable(): ...` or `@mendable()`.
+    A context manager that is also a decorator: `with mendable(): ...` or `@mendable()`. Where the reader of what is
+    printed has left (`--help | head`), it exits with code 1.
     """
     try:
         yield
+    except BrokenPipeError:
+        if not _reader_has_left():
+            raise  # of a connection
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter's end meets it again
+        raise SystemExit(1) from None
     except UserError as error:
         # it may quote a site, a file or a Hub: nothing of that steers a terminal
         sentence = "".join(c if c.isprintable() else " " for c in str(error))
