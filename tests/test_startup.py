@@ -7,10 +7,11 @@ from ytaudio.startup import without_collections
 
 def test_the_collector_rests_inside_and_works_again_afterwards_whatever_happens():
     assert gc.isenabled()
+    frozen = gc.get_freeze_count()  # what a verb run in this process before may have left
     with pytest.raises(ValueError), without_collections():
         assert not gc.isenabled()
         raise ValueError
-    assert gc.isenabled() and gc.get_freeze_count() == 0
+    assert gc.isenabled() and gc.get_freeze_count() <= frozen
     gc.disable()
     try:
         with without_collections():
@@ -21,6 +22,7 @@ def test_the_collector_rests_inside_and_works_again_afterwards_whatever_happens(
 
 
 def test_for_good_it_leaves_what_is_there_alone():
+    gc.unfreeze()
     with without_collections(for_good=True):
         pass
     assert gc.get_freeze_count() > 0
