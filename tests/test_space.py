@@ -1,10 +1,14 @@
 import asyncio
 import io
 import json
+import os
 import socket
 import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
+import gradio as gr
 import numpy as np
 import pytest
 from demo_world import DATASET, FIRST, SECOND, publish
@@ -18,14 +22,15 @@ from ytaudio.clips import SAMPLING_RATE, Window, decode, encode
 from ytaudio.errors import UserError
 from ytaudio.listening import Heard
 from ytaudio.media import Access, Reason
-from ytaudio.space import asking, words
+from ytaudio.space import asking, door, uploads, words
 from ytaudio.space.asking import Panel, Told, youtube_address
-from ytaudio.space.door import Door, forget
+from ytaudio.space.door import Door
 from ytaudio.space.facts import known_of, source_of_examples
 from ytaudio.space.local import free_port
 from ytaudio.space.picture import HEIGHT, WIDTH, spectrogram
 from ytaudio.space.samples import LONGEST_S, examples_of
 from ytaudio.space.settings import Asked, Demo, Example, Measured
+from ytaudio.space.uploads import forget
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 HEARD = Heard("x", HOSTILE, 95.0, tuple(Window(10.0 * n, 5.0) for n in range(3)), (np.zeros(80_000, np.float32),) * 3)
@@ -187,7 +192,7 @@ def test_no_examples_is_a_sentence(world, tmp_path):
         assert str(tmp_path) not in about
 
 
-def through(path, method="GET", **headers):
+def through(path, method="GET", kept=Path("nowhere"), on_loopback=False, **headers):
     """The status that the door gives, 200 for what it lets through, and its headers."""
     sent = []
 
@@ -199,7 +204,7 @@ def through(path, method="GET", **headers):
 
     raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     scope = {"type": "http", "path": path, "method": method, "headers": raw, "root_path": ""}
-    asyncio.run(Door(inner, 100 << 20, Path(__file__).parent)(scope, None, send))
+    asyncio.run(Door(inner, 100 << 20, kept, on_loopback)(scope, None, send))
     return sent[0]["status"], dict(sent[0]["headers"])
 
 
@@ -208,6 +213,8 @@ def through(path, method="GET", **headers):
     [
         ("/", "GET", "", 200),
         ("/assets/index.js", "GET", "", 200),
+        ("/gradio_api/file=/uploads/hash/a: b.wav", "GET", "", 200),
+        ("/gradio_api/file=https://example.com/a.wav", "GET", "", 404),
         ("/gradio_api/upload", "POST", str(90 << 20), 200),
         ("/gradio_api/upload", "POST", str(102 << 20), 413),
         ("/gradio_api/upload", "POST", "", 200),
@@ -223,6 +230,28 @@ def test_the_door(path, method, length, status):
     assert through(path, method, **({"content_length": length} if length else {}))[0] == status
 
 
+@pytest.mark.parametrize(
+    ("host", "origin", "status"),
+    [
+        ("127.0.0.1:7860", "", 200),
+        ("[::1]:7860", "http://[::1]:7860", 200),
+        ("localhost:7860", "http://localhost:7860", 200),
+        ("evil.example:7860", "http://evil.example:7860", 421),
+        ("127.0.0.1.evil.example", "", 421),
+        ("", "", 421),
+        ("[", "", 421),
+        ("127.0.0.1:7860", "http://evil.example", 403),
+        ("127.0.0.1:7860", "http://127.0.0.1:8000", 403),
+        ("127.0.0.1:7860", "null", 403),
+    ],
+)
+def test_other_pages_do_not_ask_a_demo_of_this_machine_alone(host, origin, status):
+    headers = {"host": host} | ({"origin": origin} if origin else {})
+    assert through("/gradio_api/queue/join", "POST", on_loopback=True, **headers)[0] == status
+    assert through("/config", on_loopback=True, host=host)[0] == (421 if status == 421 else 200)
+    assert through("/gradio_api/queue/join", "POST", **headers)[0] == 200
+
+
 def test_a_body_without_a_length_is_cut_where_it_grows_too_large():
     heard = []
 
@@ -234,14 +263,49 @@ def test_a_body_without_a_length_is_cut_where_it_grows_too_large():
         return {"type": "http.request", "body": b"x" * (1 << 18), "more_body": True}
 
     scope = {"type": "http", "path": "/gradio_api/queue/join", "method": "POST", "headers": [], "root_path": ""}
-    asyncio.run(Door(reading, 100 << 20, Path(__file__).parent)(scope, endless, None))
+    asyncio.run(Door(reading, 100 << 20, Path("nowhere"))(scope, endless, None))
     assert sum(map(len, heard)) == 1 << 20
 
 
-def test_the_disk_is_not_filled_with_uploads(monkeypatch):
-    monkeypatch.setattr("ytaudio.space.door.MOST_KEPT", 2 << 20)
-    assert through("/gradio_api/upload", "POST", content_length=str(3 << 20))[0] == 507
-    assert through("/gradio_api/upload", "POST", content_length="1000")[0] == 200
+def test_the_disk_is_not_filled_with_uploads(monkeypatch, tmp_path):
+    (tmp_path / "hash").mkdir()
+    (tmp_path / "hash" / "sound.wav").write_bytes(b"x" * 1000)
+    monkeypatch.setattr(door, "MOST_KEPT", 2 << 20)
+    assert through("/gradio_api/upload", "POST", tmp_path, content_length=str(2 << 20))[0] == 507
+    assert through("/gradio_api/upload", "POST", tmp_path, content_length="1000")[0] == 200
+    monkeypatch.setattr(door, "MOST_FILES", 1)
+    assert through("/gradio_api/upload", "POST", tmp_path, content_length="1000")[0] == 507
+
+
+def test_what_an_upload_left_half_way_is_deleted_in_time_with_its_folders(tmp_path):
+    old = time.time() - uploads.KEPT_S - 1
+    for name in ("tmpcut", "hash/fresh", "gone/"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).mkdir() if name.endswith("/") else (tmp_path / name).write_bytes(b"x" * 100)
+    for path in ("tmpcut", "hash", "gone"):
+        os.utime(tmp_path / path, (old, old))
+    size, number = uploads.kept_below(tmp_path)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["fresh", "hash"]
+    assert size == 100 and number == 1
+    for path in ("hash/fresh", "hash"):
+        os.utime(tmp_path / path, (old, old))
+        uploads.kept_below(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_visitors_with_one_file_have_an_upload_each():
+    first, second = (uploads.OwnUpload(io.BytesIO(b"x"), filename="lesson.wav") for _ in range(2))
+    for upload in (first, second):
+        upload.sha.update(b"x")
+    assert first.sha.hexdigest() != second.sha.hexdigest()
+
+
+@pytest.mark.parametrize(
+    "path", ["http://127.0.0.1:9/secret", "https://www.youtube.com/watch?v=abcdefghijk", "gone.wav"]
+)
+def test_a_field_for_files_takes_no_address_even_of_a_stream(path):
+    with pytest.raises(gr.Error, match=r"uploaded here, not fetched|not here any more"):
+        uploads.uploads_only(gr.File()).preprocess(SimpleNamespace(path=path, is_stream=True))
 
 
 def test_the_page_may_fetch_from_itself_alone():
@@ -255,7 +319,9 @@ def test_an_upload_is_forgotten_with_its_folder(tmp_path):
     upload.write_bytes(b"x")
     forget(str(upload))
     forget(str(upload))
-    forget(None)
+    (tmp_path / "other").write_bytes(b"x")
+    forget(str(tmp_path / "gone"))
+    (tmp_path / "other").unlink()
     assert list(tmp_path.iterdir()) == []
 
 

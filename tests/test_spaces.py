@@ -40,7 +40,7 @@ def test_a_space_starts_from_its_own_files_and_answers(pushed, tmp_path):
         port = probe.getsockname()[1]
     run = "import runpy, ytaudio; print(ytaudio.__file__, flush=True); runpy.run_path('app.py', run_name='__main__')"
     with MediaSite([VIDEO]) as site:
-        words = {"GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": str(tmp_path / "uploads"), "PYTHONPATH": ""}
+        words = {"GRADIO_SERVER_PORT": str(port), "TMPDIR": str(tmp_path), "PYTHONPATH": ""}
         world = {**site.environment(), **words}
         world["PYTHONPATH"] = ":".join(one for one in site.environment()["PYTHONPATH"].split(":") if one != str(ROOT))
         process, address = start([PYTHON, "-c", run], tmp_path / "log", world, cwd=pushed)

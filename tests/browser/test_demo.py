@@ -172,21 +172,24 @@ def test_the_door_lets_in_what_the_page_needs_and_nothing_else(demo, uploads):
         assert refused(f"{demo}/{path}") == 404
     for path in ("/etc/passwd", "demo.json", str(next(uploads.glob("*/demo.json")))):
         assert refused(f"{demo}/gradio_api/file={path}") in (403, 404)
+    for headers, status in (({"Host": "evil.example"}, 421), ({"Origin": "http://evil.example"}, 403)):
+        assert refused(urllib.request.Request(f"{demo}/gradio_api/upload", b"x", headers)) == status
     large = urllib.request.Request(
         f"{demo}/gradio_api/call/ask", b"x" * (1 << 21), {"Content-Type": "application/json"}
     )
     assert refused(large) == 413
 
 
-@pytest.mark.parametrize("path", ["/etc/passwd", "http://127.0.0.1:9/secret", "https://example.com/a.wav"])
-def test_a_forged_upload_is_neither_read_nor_fetched(demo, uploads, path):
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("path", ["/etc/passwd", "http://127.0.0.1:9/secret", f"https://youtu.be/{VIDEO.id}"])
+def test_a_forged_upload_is_neither_read_nor_fetched(demo, uploads, path, stream):
     with urllib.request.urlopen(f"{demo}/config") as answer:
         asked = [
             each for each in json.load(answer)["dependencies"] if len(each["inputs"]) == 1 and len(each["outputs"]) == 4
         ]
     assert len(asked) == 2
     for each in asked:
-        file = {"path": path, "meta": {"_type": "gradio.FileData"}, "orig_name": "a.wav"}
+        file = {"path": path, "meta": {"_type": "gradio.FileData"}, "orig_name": "a.wav", "is_stream": stream}
         body = json.dumps({"data": [file], "fn_index": each["id"], "session_hash": "forged"}).encode()
         request = urllib.request.Request(f"{demo}/gradio_api/queue/join", body, {"Content-Type": "application/json"})
         urllib.request.urlopen(request, timeout=20).close()

@@ -5,6 +5,7 @@ the demo.json beside it. What the page says is in ytaudio/space/words.py, its lo
 """
 
 import os
+import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,21 +14,21 @@ from typing import Any
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 
 import gradio as gr
-from gradio.utils import get_upload_folder
+from gradio import route_utils
 from starlette.middleware import Middleware
 
 from ytaudio.classifier import Timeline
 from ytaudio.space import words
 from ytaudio.space.asking import Panel, Told, youtube_address
-from ytaudio.space.door import Door, forget, uploads_only
+from ytaudio.space.door import LOOPBACK, Door
 from ytaudio.space.picture import spectrogram
 from ytaudio.space.settings import EXAMPLES, Demo, Example
+from ytaudio.space.uploads import KEPT_S, OwnUpload, forget, uploads_only
 
 TITLE = "What is this video about, from its sound?"
 LARGEST = 100  # MB of an upload
 AT_A_TIME = 2  # questions; others wait
 WAITING = 20  # questions at the most
-KEPT_S = 600  # for which an upload that nobody asks about is kept
 Show = Callable[..., list[Any]]
 THEME = gr.themes.Soft(  # in the fonts of the visitor's own machine
     primary_hue="blue", neutral_hue="slate", font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace")
@@ -122,7 +123,7 @@ def _probabilities(demo: Demo, panel: Panel, link: str) -> dict[str, Any]:
         gr.Error: there is no answer; the message is a sentence.
     """
     try:
-        told = panel.ask(youtube_address(link))
+        told = panel.ask(youtube_address(link if isinstance(link, str) else ""))  # a program may give anything
     except ValueError as error:
         raise gr.Error(str(error), print_exception=False) from None
     if not isinstance(told, Told):
@@ -133,12 +134,15 @@ def _probabilities(demo: Demo, panel: Panel, link: str) -> dict[str, Any]:
     }
 
 
-def launch(demo: Demo, panel: Panel, folder: Path, **settings: Any) -> gr.Blocks:
-    """Serve the page; `settings` are of Gradio's launch.
+def launch(demo: Demo, panel: Panel, folder: Path, uploads: Path, **settings: Any) -> gr.Blocks:
+    """Serve the page; `uploads` is a folder for them alone, and `settings` are of Gradio's launch.
 
     Nothing is sent elsewhere, and nothing is kept: no analytics, no history of runs, no files but uploads for a while.
     """
+    os.environ["GRADIO_TEMP_DIR"] = str(uploads)  # read when components are made
+    setattr(route_utils, "GradioUploadFile", OwnUpload)  # noqa: B010 (a class, to a type checker)
     blocks = page(demo, panel, folder)
+    on_loopback = settings.get("server_name", "").startswith(LOOPBACK)
     blocks.queue(max_size=WAITING, default_concurrency_limit=AT_A_TIME)
     blocks.launch(
         max_file_size=LARGEST << 20,
@@ -148,7 +152,7 @@ def launch(demo: Demo, panel: Panel, folder: Path, **settings: Any) -> gr.Blocks
         run_history=False,
         enable_monitoring=False,
         ssr_mode=False,
-        app_kwargs={"middleware": [Middleware(Door, largest=LARGEST << 20, kept=Path(get_upload_folder()))]},
+        app_kwargs={"middleware": [Middleware(Door, largest=LARGEST << 20, kept=uploads, on_loopback=on_loopback)]},
         **settings,
     )
     return blocks
@@ -157,4 +161,5 @@ def launch(demo: Demo, panel: Panel, folder: Path, **settings: Any) -> gr.Blocks
 if __name__ == "__main__":
     here = Path(__file__).parent
     found = Demo.load(here)
-    launch(found, Panel(found, AT_A_TIME), here)
+    with tempfile.TemporaryDirectory(prefix="ytaudio-demo-", ignore_cleanup_errors=True) as uploads:
+        launch(found, Panel(found, AT_A_TIME), here, Path(uploads))

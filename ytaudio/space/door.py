@@ -1,21 +1,23 @@
-"""What the demo lets in: the routes its page needs, bodies of a size, files that visitors bring, and nothing else."""
+"""What the demo lets in: the routes its page needs, bodies of a size, the names it is known by, and nothing else."""
 
+import asyncio
+import ipaddress
 import re
-import shutil
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from urllib.parse import urlsplit
 
-import gradio as gr
-import gradio_client.utils
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .uploads import kept_below
+
+LOOPBACK = ("127.", "localhost", "::1")  # how addresses begin that only this machine reaches
 MOST_BODY = 1 << 20  # bytes of what is asked, and of what stands around a file that is uploaded
 MOST_KEPT = 2 << 30  # bytes of uploads on disk at a time
+MOST_FILES = 10_000  # and their number, with their folders
 _ROUTES = re.compile(
     r"/|/config/?|/theme\.css|/robots\.txt|/favicon\.ico|/manifest\.json|/(?:assets|static|svelte)/.*"
     r"|/gradio_api/(?:info/?|app_id/?|startup-events|heartbeat/\w+|queue/(?:join|data)|upload|upload_progress"
-    r"|call/\w+(?:/\w+)?|cancel|reset/?|file=.*)"
+    r"|call/\w+(?:/\w+)?|cancel|reset/?|file=(?!\w{2,}:).*)"  # no address, which Gradio would fetch for anybody
 )
 _UPLOAD = "/gradio_api/upload"
 _HEADERS = (
@@ -36,11 +38,13 @@ class Door:
     Args:
         app: what is behind it.
         largest: bytes of an upload, at the most.
-        kept: the folder of uploads, which is never let grow beyond MOST_KEPT.
+        kept: the folder of uploads, which is never let grow beyond MOST_KEPT and MOST_FILES.
+        on_loopback: whether it serves this machine alone, whose visitors come under its own names (or 421) and from
+            its own page (or 403): other pages that they visit could ask by way of their browser.
     """
 
-    def __init__(self, app: ASGIApp, largest: int, kept: Path) -> None:
-        self.app, self.largest, self.kept = app, largest, kept
+    def __init__(self, app: ASGIApp, largest: int, kept: Path, on_loopback: bool = False) -> None:
+        self.app, self.largest, self.kept, self.on_loopback = app, largest, kept, on_loopback
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer or pass on."""
@@ -49,7 +53,11 @@ class Door:
             return
         path = scope["path"].removeprefix(scope.get("root_path", "").rstrip("/")) or "/"
         most = MOST_BODY + (self.largest if path == _UPLOAD else 0)
-        if status := self._refused(path, scope, most):
+        status = self._refused(path, scope, most)
+        if not status and scope["method"] == "POST" and path == _UPLOAD:
+            size, number = await asyncio.to_thread(kept_below, self.kept)
+            status = 507 if size + _length(scope) > MOST_KEPT or number > MOST_FILES else 0
+        if status:
             await _refuse(send, status)
             return
         left = most
@@ -71,55 +79,35 @@ class Door:
         """The status with which a request is refused, 0 for one that is let in."""
         if not _ROUTES.fullmatch(path):
             return 404
+        host = _header(scope, b"host")
+        if self.on_loopback and not _is_own(host):
+            return 421
         if scope["method"] != "POST":
             return 0
-        told = dict(scope["headers"]).get(b"content-length", b"")
-        length = int(told) if told.isdigit() else 0
-        if length > most:
-            return 413
-        return 507 if path == _UPLOAD and length + _size(self.kept) > MOST_KEPT else 0
+        origin = _header(scope, b"origin")
+        if self.on_loopback and origin and urlsplit(origin).netloc != host:
+            return 403
+        return 413 if _length(scope) > most else 0
 
 
-def _size(folder: Path) -> int:
-    """Bytes of the files below a folder, as far as they are still there."""
-    sizes = []
-    for path in folder.rglob("*"):
-        with suppress(FileNotFoundError):  # another question's upload, just deleted
-            sizes.append(path.lstat().st_size)
-    return sum(sizes)
+def _header(scope: Scope, name: bytes) -> str:
+    return dict(scope["headers"]).get(name, b"").decode("latin-1")
+
+
+def _length(scope: Scope) -> int:
+    told = _header(scope, b"content-length")
+    return int(told) if told.isdecimal() else 0
+
+
+def _is_own(host: str) -> bool:
+    """Whether a Host header is an address or localhost: a page of the web can lead its own name here, and no other."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or bool(ipaddress.ip_address(name))
+    except ValueError:
+        return False
 
 
 async def _refuse(send: Send, status: int) -> None:
     await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
     await send({"type": "http.response.body", "body": b""})
-
-
-def uploads_only(component: gr.File | gr.Audio) -> Any:
-    """A field for files that gives the path of an upload, and takes no address in its place, which Gradio would fetch.
-
-    Its methods are replaced one by one: Gradio writes a stub file beside the module of every class made from its own.
-    """
-    keep = component.async_move_resource_to_block_cache
-
-    async def keep_uploaded(path: str | Path | None) -> str | None:
-        if path is not None and gradio_client.utils.is_http_url_like(str(path)):
-            raise gr.Error(
-                "Files are uploaded here, not fetched: give a link in the field for links.", print_exception=False
-            )
-        return await keep(path)
-
-    def path_of(payload: Any) -> str | None:  # gr.File's own leaves an empty file behind each time
-        return payload.path if payload is not None else None
-
-    setattr(component, "async_move_resource_to_block_cache", keep_uploaded)  # noqa: B010 (methods, to a type checker)
-    setattr(component, "preprocess", path_of)  # noqa: B010
-    return component
-
-
-def forget(path: str | None) -> None:
-    """Delete an upload, with the folder that Gradio made for it alone."""
-    if path:
-        Path(path).unlink(missing_ok=True)
-        parent = Path(path).parent
-        if parent.is_dir() and not any(parent.iterdir()):
-            shutil.rmtree(parent, ignore_errors=True)

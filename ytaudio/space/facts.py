@@ -7,7 +7,7 @@ from huggingface_hub import HfApi, hf_hub_download
 from huggingface_hub.errors import RemoteEntryNotFoundError
 
 from ytaudio.evaluation.scores import SCORES_FILE, Scores
-from ytaudio.hub_errors import hub_errors, is_local
+from ytaudio.hub_errors import hub_errors, is_local, name_and_revision
 from ytaudio.training.checkpoints import described
 from ytaudio.training.runs import RUN_FILE, TrainingRun
 
@@ -19,7 +19,7 @@ _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 def known_of(name: str, trust_remote_code: bool = False) -> Asked:
-    """A model as its repository (or folder) describes it now.
+    """A model, USER/NAME[@REVISION] or a folder, as its repository (or folder) describes it now.
 
     What cannot be read of its records is left out; the page then says that it is not known.
 
@@ -27,7 +27,8 @@ def known_of(name: str, trust_remote_code: bool = False) -> Asked:
         UserError: there is no such model, it is no audio classifier, it brings code that nobody allowed to run, or the
             Hub cannot be asked.
     """
-    labels, commit = described(name, trust_remote_code=trust_remote_code)
+    name, asked = name_and_revision(name)
+    labels, commit = described(name, asked, trust_remote_code)
     run, scores = _run(name, commit), _scores(name, commit)
     dataset = run.dataset_id if run and run.dataset_revision else ""
     return Asked(

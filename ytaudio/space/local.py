@@ -15,8 +15,6 @@ from ytaudio.startup import without_collections
 from .asking import Panel
 from .settings import Demo
 
-_LOOPBACK = ("127.", "localhost", "::1")
-
 
 def free_port(host: str, port: int) -> int:
     """The port, or any free one for 0.
@@ -59,13 +57,15 @@ def serve(
     with tempfile.TemporaryDirectory(prefix="ytaudio-demo-", ignore_cleanup_errors=True) as place:
         folder = Path(place)
         write(folder)
-        os.environ["GRADIO_TEMP_DIR"] = str(folder / "uploads")  # read when gradio is imported
+        os.environ["GRADIO_TEMP_DIR"] = str(folder / "uploads")  # in which gradio makes a folder when it is imported
         with without_collections(for_good=True):
             from ytaudio.space.app import launch
+            from ytaudio.space.door import LOOPBACK
 
-        blocks = launch(demo, panel, folder, server_name=host, server_port=port, prevent_thread_lock=True, quiet=True)
+        where = {"server_name": host, "server_port": port}
+        blocks = launch(demo, panel, folder, folder / "uploads", **where, prevent_thread_lock=True, quiet=True)
         print(f"The demo is at {blocks.local_url} (Ctrl-C ends it).", flush=True)  # noqa: T201  the verb's output
-        if not host.startswith(_LOOPBACK):
+        if not host.startswith(LOOPBACK):
             print(f"Careful: other machines that reach {host} can use it.", flush=True)  # noqa: T201
         ended.wait()
         blocks.close(verbose=False)
