@@ -112,3 +112,16 @@ def test_ctrl_c_ends_at_once_and_what_is_printed_stays(place, model):
         rest, said = process.communicate(timeout=60)
     assert json.loads(first)["input"] == "0.wav" and rest == ""
     assert process.returncode == 130 and "what was answered stands above" in said
+
+
+def test_a_model_is_asked_as_it_was_at_a_revision(hub, place, model):
+    from huggingface_hub import HfApi
+
+    repo = HfApi().create_repo("tester/asked-at", exist_ok=True).repo_id
+    first = HfApi().upload_folder(repo_id=repo, folder_path=model).oid
+    HfApi().delete_file("config.json", repo)
+    told = json.loads(asked("0.wav", "--json", "--model", f"{repo}@{first}").stdout)
+    assert (told["model"], told["revision"]) == (repo, first)
+    for name in (repo, f"{repo}@none"):
+        with pytest.raises(UserError, match=r"config\.json|no such revision"):
+            asked("0.wav", "--model", name)

@@ -5,7 +5,7 @@ from huggingface_hub import HfApi, hf_hub_download
 from huggingface_hub.errors import LocalTokenNotFoundError
 
 from ytaudio.errors import UserError
-from ytaudio.hub_errors import hub_errors, is_local
+from ytaudio.hub_errors import hub_errors, is_local, name_and_revision
 
 
 class Mine(UserError):
@@ -60,3 +60,12 @@ def test_other_errors_pass_as_they_are():
 
 def test_a_folder_is_local_and_a_name_is_not(tmp_path):
     assert is_local(tmp_path) and not is_local("tester/name") and not is_local(tmp_path / "nothing")
+
+
+def test_a_name_may_tell_a_revision_and_a_folder_may_be_called_so(tmp_path, monkeypatch):
+    assert name_and_revision("user/name@v1") == ("user/name", "v1")
+    assert name_and_revision("user/name@refs/pr/1") == ("user/name", "refs/pr/1")
+    assert name_and_revision("user/name") == ("user/name", None) == name_and_revision("user/name@")
+    (tmp_path / "run@home").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert name_and_revision("run@home") == ("run@home", None)

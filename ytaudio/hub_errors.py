@@ -29,6 +29,14 @@ def is_local(name: str | Path) -> bool:
     return Path(name).is_dir()
 
 
+def name_and_revision(name: str) -> tuple[str, str | None]:
+    """USER/NAME@REVISION to both; None for the newest, and for a folder, whose name may hold an @."""
+    if is_local(name):
+        return name, None
+    repo, _, revision = name.partition("@")
+    return repo, revision or None
+
+
 def _chain(error: BaseException) -> Iterator[BaseException]:
     seen: set[int] = set()
     following: BaseException | None = error

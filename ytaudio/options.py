@@ -94,11 +94,15 @@ Repo = Annotated[str, typer.Argument(metavar="USER/NAME", help="The repository o
 Trust = Annotated[bool, typer.Option("--trust-remote-code", help="Run the model code that lies in its repository.")]
 Models = Annotated[
     list[str],
-    typer.Option("--model", metavar="MODEL", help="USER/NAME, or for `demo` a folder; give it again for another."),
+    typer.Option(
+        "--model", metavar="MODEL", help="USER/NAME[@REVISION], or for `demo` a folder; give it again for another."
+    ),
 ]
 Examples = Annotated[
     bool, typer.Option("--examples/--no-examples", help="Clips of the first model's test split to try.")
 ]
-DatasetName = Annotated[str, typer.Option("--dataset", metavar="USER/NAME", help="Dataset on the Hub, or a folder.")]
+DatasetName = Annotated[
+    str, typer.Option("--dataset", metavar="DATASET", help="USER/NAME[@REVISION] on the Hub, or a folder.")
+]
 Port = Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="0 takes any free one.")]
 Host = Annotated[str, typer.Option(metavar="ADDRESS", help="0.0.0.0 lets other machines in.")]

@@ -16,7 +16,7 @@ from huggingface_hub import HfApi
 
 from ytaudio import cards
 from ytaudio.errors import UserError
-from ytaudio.hub_errors import hub_errors, is_local
+from ytaudio.hub_errors import hub_errors, is_local, name_and_revision
 from ytaudio.packing import Files
 from ytaudio.space.facts import known_of, source_of_examples
 from ytaudio.space.samples import Clips, examples_of
@@ -72,7 +72,7 @@ def prepare(models: Sequence[str], *, trust_remote_code: bool = False, examples:
         notes.append("The models do not have the same categories: each answers with its own, and the page says so.")
     if not examples:
         return Prepared(Demo(known, (), "This demo carries no example clips."), {}, tuple(notes))
-    found, clips, about = examples_of(*source_of_examples(models[0], known[0].revision), Demo(known).labels)
+    found, clips, about = examples_of(*source_of_examples(known[0].name, known[0].revision), Demo(known).labels)
     if not found:
         notes.append(about)
     return Prepared(Demo(known, found, about), clips, tuple(notes))
@@ -92,7 +92,7 @@ def prepare_space(
     for name in models:
         if is_local(name):
             raise UserError(f"{name} is a folder: publish it with `ytaudio push model {name} USER/NAME`, name that.")
-    dataset = source_of_examples(models[0])[0] if examples and public and models else ""
+    dataset = _dataset_of(models[0]) if examples and public and models else ""
     withheld = bool(dataset) and _is_private("dataset", dataset)
     made = prepare(models, trust_remote_code=trust_remote_code, examples=examples and not withheld)
     notes = list(made.notes)
@@ -102,6 +102,12 @@ def prepare_space(
         if _is_private("model", model.name):
             notes.append(f"{model.name} is private: add a secret HF_TOKEN that may read it to the Space's settings.")
     return Prepared(made.demo, made.clips, tuple(notes))
+
+
+def _dataset_of(model: str) -> str:
+    """The dataset that example clips come from, "" where none is told."""
+    name, revision = name_and_revision(model)
+    return source_of_examples(name, revision or "")[0]
 
 
 def _is_private(kind: str, name: str) -> bool:

@@ -24,16 +24,15 @@ _NO_MODEL = "Which model is to answer? Add --model USER/NAME, a model on the Hub
 
 def classify(
     inputs: options.Inputs,
-    model: Annotated[str | None, typer.Option(metavar="USER/NAME", help="Model on the Hub, or a folder.")] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="USER/NAME[@REVISION] on the Hub, or a folder.")
+    ] = None,
     crops: options.Crops = None,
     timeline: Annotated[bool, typer.Option("--timeline", help="Tell what each part of an input sounds like.")] = False,
     png: Annotated[
         Path | None, typer.Option(metavar="FOLDER", file_okay=False, help="Draw timelines into a folder, too.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line for each input.")] = False,
-    revision: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Branch, tag or commit of the model; the newest if left out.")
-    ] = None,
     trust_remote_code: options.Trust = False,
     cookies: options.Cookies = None,
     cookies_from_browser: options.CookiesFromBrowser = None,
@@ -50,13 +49,15 @@ def classify(
 
     with without_collections(for_good=True):
         from ytaudio.answering import CROPS, PARTS, Classifier, answers, find_inputs
+        from ytaudio.hub_errors import name_and_revision
         from ytaudio.media import Access, check_access
         from ytaudio.progress import answering
 
         access = Access(cookies, cookies_from_browser, proxy, allow_private_hosts=allow_private_hosts)
         if cookies or cookies_from_browser or proxy:
             check_access(access)
-        classifier = Classifier.load(model, revision=revision, trust_remote_code=trust_remote_code)
+        name, revision = name_and_revision(model)
+        classifier = Classifier.load(name, revision=revision, trust_remote_code=trust_remote_code)
     found = find_inputs(inputs)
     timeline = timeline or png is not None
     printed = _Printed(classifier, [_name(one) for one in found], timeline, as_json, png)

@@ -11,11 +11,8 @@ from ytaudio.printing import say
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model on the Hub, or a folder.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="USER/NAME[@REVISION] on the Hub, or a folder.")],
     dataset: options.DatasetName,
-    revision: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Branch, tag or commit of the dataset; the newest if left out.")
-    ] = None,
     split: Annotated[str | None, typer.Option(metavar="NAME", help="test if there is one, else validation.")] = None,
     crops: Annotated[int, typer.Option(min=1, help="Crops a clip, averaged.")] = 3,
     trust_remote_code: options.Trust = False,
@@ -24,12 +21,16 @@ def evaluate(
 ) -> None:
     """Score a model, with intervals and floors."""
     from ytaudio.evaluation.scoring import score_model
+    from ytaudio.hub_errors import name_and_revision
     from ytaudio.verdicts import scored_lines
 
+    name, model_revision = name_and_revision(model)
+    dataset_name, revision = name_and_revision(dataset)
     scores = score_model(
-        model,
-        dataset,
+        name,
+        dataset_name,
         revision=revision,
+        model_revision=model_revision,
         split=split,
         crops=crops,
         trust_remote_code=trust_remote_code,
@@ -41,7 +42,8 @@ def evaluate(
 
 def compare(
     models: Annotated[
-        list[str], typer.Argument(metavar="A B ...", help="Evaluated models: USER/NAME[@REVISION], folders or files.")
+        list[str],
+        typer.Argument(metavar="A B ...", help="Scored models: USER/NAME[@REVISION] on the Hub, folders or files."),
     ],
     split: Annotated[str | None, typer.Option(metavar="NAME", help="Where a model has predictions on several.")] = None,
     common: Annotated[bool, typer.Option("--common", help="On the videos all have, leaving out the others.")] = False,

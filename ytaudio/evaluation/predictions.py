@@ -21,7 +21,7 @@ from ytaudio.evaluation.scores import (
     figures,
     floor_of,
 )
-from ytaudio.hub_errors import hub_errors
+from ytaudio.hub_errors import hub_errors, name_and_revision
 
 FOLDER = "predictions"  # of a model, a file for each split
 _RECORD = b"ytaudio"  # the key of the table's metadata that holds what no column does, as JSON
@@ -132,8 +132,8 @@ def load_scores(model: str, revision: str | None = None, split: str | None = Non
     if here.is_dir():
         names = [path.relative_to(here).as_posix() for path in (here / SCORES_FILE, *here.glob(f"{FOLDER}/*.parquet"))]
         return _chosen([name for name in names if (here / name).is_file()], model, split, lambda name: here / name)
-    repo, _, named = model.partition("@")
-    revision = revision or named or None
+    repo, named = name_and_revision(model)
+    revision = revision or named
     with hub_errors(f"model {repo}"):
         names = HfApi().list_repo_files(repo, revision=revision)
         found = _chosen(names, model, split, lambda name: Path(hf_hub_download(repo, name, revision=revision)))
