@@ -1,6 +1,9 @@
 import json
+import pickle
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -13,6 +16,7 @@ from test_checkpoints import TINY_CNN, TINY_WAV2VEC2
 from transformers import EvalPrediction, TrainerCallback, TrainingArguments
 
 from ytaudio.clips import encode
+from ytaudio.training.arguments import SettingsError
 from ytaudio.training.checkpoints import load_classifier, load_for_inference
 from ytaudio.training.data import ClipCollator, open_dataset
 from ytaudio.training.losses import ClipLoss
@@ -259,6 +263,28 @@ def test_the_head_and_layer_weights_learn_at_rates_of_their_own(dataset, tmp_pat
     assert found["wav2vec2.encoder.layers.0.attention.k_proj.weight"] == (0.25, 0.1)
     plain = trainer_of(tmp_path, dataset, "wav2vec2", config, learning_rate=1e-5).create_optimizer()
     assert sorted({group["lr"] for group in plain.param_groups}) == [1e-5, 1e-3], "layer weights would hardly move"
+
+
+class Touch:
+    """What makes a file when it is unpickled."""
+
+    def __init__(self, flag):
+        self.flag = flag
+
+    def __reduce__(self):
+        return Path.touch, (self.flag,)
+
+
+def test_a_checkpoint_of_somebody_else_runs_nothing(dataset, tmp_path):
+    trainer_of(tmp_path / "run", dataset, max_steps=1, save_steps=1).train()
+    flag = tmp_path / "ran"
+    for name in ("rng_state.pth", "optimizer.pt", "scheduler.pt"):
+        forged = shutil.copytree(tmp_path / "run" / "checkpoint-1", tmp_path / name)
+        (forged / name).write_bytes(pickle.dumps(Touch(flag), protocol=2))
+        with pytest.raises(SettingsError, match="holds more than a training's state") as told:
+            trainer_of(tmp_path / "on", dataset, max_steps=2).train(resume_from_checkpoint=str(forged))
+        assert "weights_only" not in str(told.value)
+    assert not flag.exists()
 
 
 def test_averaged_weights_are_evaluated_kept_and_resumed(dataset, tmp_path):

@@ -1,8 +1,9 @@
 """Trainer for clips: an exact loss, groups of parameters, mixed crops, averaged weights, scores over videos."""
 
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch.utils.data import DataLoader
 from transformers import EvalPrediction, Trainer, TrainerCallback
 
 from ytaudio.intervals import accuracy, counts_of, macro_f1
+from ytaudio.training.arguments import SettingsError
 from ytaudio.training.averaging import WeightAverage
 from ytaudio.training.data import ClipCollator
 from ytaudio.training.dropout import CheapDropout, pays
@@ -181,3 +183,25 @@ class ClipTrainer(Trainer):
         super()._load_from_checkpoint(resume_from_checkpoint, model)
         if self.average:
             self.average.load(resume_from_checkpoint)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        with _loaded_as_data(checkpoint):
+            super()._load_optimizer_and_scheduler(checkpoint)
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        with _loaded_as_data(checkpoint):
+            super()._load_rng_state(checkpoint)
+
+
+@contextmanager
+def _loaded_as_data(checkpoint: str | None) -> Iterator[None]:
+    """A checkpoint's pickles are read as data, never as code, which may come with a folder of somebody else's.
+
+    Raises:
+        SettingsError: in place of torch's error, which advises to run it.
+    """
+    try:
+        yield
+    except UnpicklingError:
+        said = f"{checkpoint} holds more than a training's state, or is damaged, and is not loaded"
+        raise SettingsError(f"{said}: go on from another checkpoint, or give --resume_from_checkpoint none.") from None
