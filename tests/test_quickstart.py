@@ -64,3 +64,11 @@ def test_the_fresh_clip_is_five_seconds_at_16_khz(tmp_path):
     assert (info.samplerate, info.frames, info.channels) == (16_000, 80_000, 1)
     quickstart.write_day([tmp_path / "fresh.wav"] * 3, tmp_path / "day.wav")
     assert soundfile.info(tmp_path / "day.wav").frames == 3 * 80_000
+
+
+def test_the_farewell_names_the_recipes_of_the_checkout_it_runs_in(tmp_path, monkeypatch, capsys):
+    (tmp_path / "recipes").mkdir()
+    for place, near in ((tmp_path, quickstart.recipes_folder()), (quickstart.recipes_folder().parent, "recipes")):
+        monkeypatch.chdir(place)
+        quickstart._farewell(tmp_path, "local", 1.0)
+        assert f"accelerate launch {near}/finetune.py {near}/wav2vec2.yaml " in capsys.readouterr().out

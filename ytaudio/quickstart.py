@@ -198,8 +198,9 @@ def _steps(
 
 
 def _farewell(folder: Path, user: str, seconds: float) -> None:
-    port, recipes = 8642, os.path.relpath(recipes_folder())
-    near = str(recipes_folder()) if recipes.startswith("..") else recipes
+    port, recipes = 8642, recipes_folder()
+    if Path("recipes/finetune.py").is_file():  # a checkout
+        recipes = Path("recipes")
     print(  # noqa: T201
         f"""
 Done in {seconds:.0f} s. Look at what was published:
@@ -210,9 +211,10 @@ Done in {seconds:.0f} s. Look at what was published:
 
 For the real thing change three settings:
   1. the Hub:    no HF_ENDPOINT, and HF_TOKEN a token of yours
-  2. the CSV:    Kaggle's youtube.csv:  ytaudio build youtube.csv sounds --per-category 109
-                                        ytaudio push dataset sounds YOU/sounds
+  2. the CSV:    Kaggle's, for one (pip install ".[kaggle]"), or your own
+     ytaudio build kaggle:rajatrc1705/youtube-videos-dataset sounds --per-category 109
+     ytaudio push dataset sounds YOU/sounds
   3. the model:  pretrained, with the recipe's own settings:
-     accelerate launch {near}/finetune.py wav2vec2.yaml --dataset_name YOU/sounds \\
+     accelerate launch {recipes}/finetune.py {recipes}/wav2vec2.yaml --dataset_name YOU/sounds \\
          --output_dir wav2vec2 --push_to_hub --hub_model_id YOU/wav2vec2-sounds"""
     )
