@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from demo_world import DATASET, FIRST, SECOND, publish
 from huggingface_hub import HfApi
-from making import LABELS, dataset_folder, model_folder, tone
+from making import LABELS, dataset_folder, model_folder, scores_of, tone, training_run
 from PIL import Image
 
 from ytaudio.classifier import Answer, Part, Timeline
@@ -173,6 +173,38 @@ def test_results_of_strangers_are_read_from_their_own_form(world):
         api.upload_file(path_or_fileobj=there, path_in_repo=name, repo_id="tester/stranger")
     api.upload_file(path_or_fileobj=b"[1, 2", path_in_repo="training_run.json", repo_id="tester/stranger")
     assert known_of("tester/stranger").measured == Measured(0.875, None, None, "", "", "their/data")
+
+
+@pytest.mark.parametrize(
+    ("file", "changes"),
+    [
+        ("scores.json", {"accuracy": "99"}),
+        ("scores.json", {"accuracy": float("nan")}),
+        ("scores.json", {"accuracy": 7.0}),
+        ("scores.json", {"split": ["test"]}),
+        ("scores.json", {"dataset_id": 5}),
+        ("training_run.json", {"dataset_id": 5}),
+        ("training_run.json", {"dataset_revision": ["main"]}),
+    ],
+)
+def test_records_of_another_type_are_not_known(tmp_path, file, changes):
+    folder = model_folder(tmp_path / "model")
+    scores_of([0, 1, 2, 0], [0, 1, 2, 1]).save(folder)
+    training_run(dataset_id="tester/data", dataset_revision="c0ffee").save(folder)
+    (folder / file).write_text(json.dumps({**json.loads((folder / file).read_text()), **changes}))
+    known = known_of(str(folder))
+    assert (known.measured is None) == (file == "scores.json")
+    assert known.dataset == ("" if file == "training_run.json" else "tester/data")
+
+
+def test_a_model_of_the_hub_does_not_name_a_folder_of_this_machine(world, tmp_path):
+    data = dataset_folder(tmp_path / "data", {"test": 3}) / "dataset"
+    folder = model_folder(tmp_path / "model")
+    training_run(dataset_id=str(data), dataset_revision="").save(folder)
+    assert source_of_examples(str(folder)) == (str(data), "")
+    HfApi().create_repo("tester/of-a-folder")
+    HfApi().upload_folder(repo_id="tester/of-a-folder", folder_path=folder)
+    assert source_of_examples("tester/of-a-folder") == ("", "")
 
 
 def test_examples_are_one_a_class_and_cut(tmp_path):

@@ -102,6 +102,11 @@ def test_a_space_is_private_and_a_public_one_takes_no_clips_of_a_private_dataset
     push_space("tester/open", prepare_space([FIRST], public=False))
     assert HfApi().space_info("tester/open").private
     open_one = prepare_space([FIRST], public=True)
+    with pytest.raises(UserError, match="its history holds example clips"):
+        push_space("tester/open", open_one, private=False)
+    assert HfApi().space_info("tester/open").private
+    HfApi().delete_repo("tester/open", repo_type="space")
+    push_space("tester/open", prepare_space([FIRST], public=False, examples=False))
     assert open_one.clips == {} and any(DATASET in note and "private" in note for note in open_one.notes)
     push_space("tester/open", open_one, private=False)
     assert not HfApi().space_info("tester/open").private

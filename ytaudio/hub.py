@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 from huggingface_hub import (
@@ -198,11 +198,13 @@ def push_space(
     """Publish a Gradio demo, as `ytaudio.spaces.prepare_space` made it ready, in one commit and give its address.
 
     Raises:
-        HubError: the Space is public and nobody said so, the Hub refuses or cannot be reached.
+        UserError: the Space is public and nobody said so, its history holds clips that would become public, the Hub
+            refuses or cannot be reached.
     """
     repo_id = _full_name(repo_id)
     files, message = prepared.files(repo_id), message or "Demo"
-    return _publish(repo_id, "space", files, prepared.stale, private, message, sleep)
+    check = None if private else partial(prepared.check_history, repo_id)
+    return _publish(repo_id, "space", files, prepared.stale, private, message, sleep, check)
 
 
 @contextmanager
@@ -236,7 +238,7 @@ def _publish(
     private: bool,
     message: str,
     sleep: Callable[[float], None],
-    check: Callable[[DatasetInfo], None] | None = None,
+    check: Callable[[Any], None] | None = None,
 ) -> str:
     """Create the repository if need be and commit all files at once; paths that begin like `stale` are replaced."""
     api, what = HfApi(), f"{repo_type} {repo_id}"
@@ -260,7 +262,7 @@ def _commit(
     stale: tuple[str, ...],
     message: str,
     sleep: Callable[[float], None],
-    check: Callable[[DatasetInfo], None] | None = None,
+    check: Callable[[Any], None] | None = None,
 ) -> None:
     """One create_commit on the newest parent, again when another came first or the Hub stumbles.
 
@@ -270,7 +272,7 @@ def _commit(
     for attempt in range(1, ATTEMPTS + 1):
         try:
             there = api.repo_info(repo_id, repo_type=repo_type)
-            if check and isinstance(there, DatasetInfo):
+            if check:
                 check(there)
             known = api.list_repo_files(repo_id, repo_type=repo_type, revision=there.sha)
             operations: list[CommitOperation] = [

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from huggingface_hub import HfApi
+from huggingface_hub import HfApi, SpaceInfo
 
 from ytaudio import cards
 from ytaudio.errors import UserError
@@ -48,6 +48,22 @@ class Prepared:
             **{f"{EXAMPLES}/{name}": flac for name, flac in self.clips.items()},
             **{f"ytaudio/{room}": PACKAGE / room for room in [*rooms, STYLE] if room != APP},
         }
+
+    @staticmethod
+    def check_history(repo_id: str, there: SpaceInfo) -> None:
+        """Refuse to make a Space public whose history would give the clips that it had while it was private.
+
+        Raises:
+            UserError: naming the mend.
+        """
+        commits = HfApi().list_repo_commits(repo_id, repo_type="space") if there.private else []
+        for commit in commits:
+            names = HfApi().list_repo_files(repo_id, repo_type="space", revision=commit.commit_id)
+            if any(name.startswith(f"{EXAMPLES}/") for name in names):
+                raise UserError(
+                    f"{repo_id} is private, and its history holds example clips that would be public with it: push to "
+                    "another name, or delete that Space first."
+                )
 
     def write(self, folder: Path) -> None:
         """Leave demo.json and the clips in a folder, where `ytaudio.space.app` finds them."""

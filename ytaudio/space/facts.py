@@ -6,6 +6,7 @@ from pathlib import Path
 from huggingface_hub import HfApi, hf_hub_download
 from huggingface_hub.errors import RemoteEntryNotFoundError
 
+from ytaudio.evaluation.checking import checked
 from ytaudio.evaluation.scores import SCORES_FILE, Scores
 from ytaudio.hub_errors import hub_errors, is_local, name_and_revision
 from ytaudio.training.checkpoints import described
@@ -51,13 +52,16 @@ def source_of_examples(name: str, revision: str = "") -> tuple[str, str]:
         UserError: the Hub cannot be asked.
     """
     told = _run(name, revision) or _scores(name, revision)
-    return (told.dataset_id, told.dataset_revision) if told else ("", "")
+    if not told or (is_local(told.dataset_id) and not is_local(name)):
+        return "", ""  # what a stranger's repository calls a folder may be one of this machine
+    return told.dataset_id, told.dataset_revision
 
 
 def _run(name: str, revision: str) -> TrainingRun | None:
     text = read_record(name, RUN_FILE, revision)
     try:
-        return TrainingRun.from_json(text) if text else None
+        run = TrainingRun.from_json(text) if text else None
+        return run if run and isinstance(run.dataset_id, str) and isinstance(run.dataset_revision, str) else None
     except _UNREADABLE:
         return None
 
@@ -65,12 +69,14 @@ def _run(name: str, revision: str) -> TrainingRun | None:
 def _scores(name: str, revision: str) -> Scores | None:
     text = read_record(name, SCORES_FILE, revision)
     try:
-        return Scores.from_dict(json.loads(text)) if text else None
+        return checked(Scores.from_dict(json.loads(text))) if text else None
     except _UNREADABLE:
         return None
 
 
-def _measured(scores: Scores) -> Measured:
+def _measured(scores: Scores) -> Measured | None:
+    if not 0 <= scores.accuracy <= 1:
+        return None
     low, high = scores.accuracy_interval
     dataset = scores.dataset_id if scores.dataset_revision else ""
     return Measured(scores.accuracy, low, high, scores.sample, scores.split, dataset)

@@ -39,7 +39,7 @@ def examples_of(dataset: str, revision: str, labels: Collection[str]) -> tuple[t
         labels: the classes of which a clip is of use.
     """
     if not dataset:
-        return (), {}, "There are no example clips: the first model does not say what it was trained on."
+        return (), {}, "There are no example clips: the first model names no dataset of a Hub that it was trained on."
     if not revision and not is_local(dataset):
         return (), {}, "There are no example clips: the first model's dataset is a folder that is not here."
     try:

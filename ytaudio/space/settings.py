@@ -59,7 +59,7 @@ class Demo:
 
     def to_json(self) -> str:
         """What demo.json holds."""
-        return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
+        return json.dumps(asdict(self), indent=1) + "\n"
 
     @classmethod
     def load(cls, folder: Path) -> "Demo":
