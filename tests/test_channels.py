@@ -38,6 +38,11 @@ def test_a_video_whose_channel_nobody_knows_is_a_channel_of_its_own(tmp_path):
     assert [one.channel_id for one in found.largest] == ["channel train 1"]
 
 
+def test_the_largest_channel_is_named_first(tmp_path):
+    found = channels_of(shards_of(dataset_folder(tmp_path, {"train": 7, "validation": 5, "test": 1}, a_channel=7)))
+    assert [one.videos for one in found.largest] == [7, 5]
+
+
 def test_what_the_largest_channels_hold():
     spread = Spread((6, 2, 1, 1))
     assert (spread.share(1), spread.share(2), spread.share(9), spread.typical) == (0.6, 0.8, 1.0, 1.5)

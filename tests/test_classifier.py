@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from making import model_folder, training_run
 from transformers import Wav2Vec2FeatureExtractor
 
 from ytaudio.classifier import Classifier
@@ -47,6 +48,19 @@ def test_the_average_is_over_crops_and_short_ones_are_repeated(classifier):
     for label in LABELS:
         assert both[label] == pytest.approx((each[0][label] + each[1][label]) / 2, abs=1e-5)
         assert each[1][label] == pytest.approx(again[label], abs=1e-5)
+
+
+def test_crops_that_agree_are_those_whose_own_choice_is_the_answer(classifier):
+    answer = classifier._averaged(np.array([[0.9, 0.1, 0, 0], [0.2, 0.8, 0, 0], [0.1, 0.9, 0, 0]], np.float32))
+    assert (answer.label, answer.agreeing, answer.crops) == (LABELS[1], 2, 3)
+
+
+def test_a_model_hears_crops_of_the_length_it_was_trained_on(tmp_path):
+    folder = model_folder(tmp_path / "model")
+    training_run(crop_seconds=3.25).save(folder)
+    assert Classifier.load(str(folder)).crop_seconds == 3.25
+    (folder / "training_run.json").unlink()
+    assert Classifier.load(str(folder)).crop_seconds == 5.0
 
 
 def test_inputs_that_share_a_batch_are_answered_as_alone(classifier):

@@ -1,4 +1,5 @@
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from making import dataset_folder
@@ -22,6 +23,14 @@ def test_two_clips_of_different_channels_a_class_and_always_the_same(tmp_path):
     assert channels == ["channel train 0", "channel train 1"] * 3
     assert [e.title for e in found] == [rows[e.url]["title"] for e in found]
     assert found == examples_of(shards)
+
+
+def test_a_video_whose_channel_nobody_knows_is_a_channel_of_its_own(tmp_path):
+    (shard,) = train_of(dataset_folder(tmp_path, {"train": 6}))
+    table = pq.read_table(shard)
+    at = table.schema.get_field_index("channel_id")
+    pq.write_table(table.set_column(at, table.schema.field(at), pa.array([None] * len(table), pa.string())), shard)
+    assert len({example.url for example in examples_of([shard])}) == 6
 
 
 def test_an_example_is_the_middle_of_its_clip(tmp_path):
@@ -61,6 +70,7 @@ def test_many_classes_have_one_example_each_and_no_more_than_there_is_room_for(t
         ("..", "sound"),
         ("\0\n|<script>", "script"),
         ("CON", "con-sound"),
+        ("console", "console"),
     ],
 )
 def test_a_label_becomes_a_file_name_that_any_system_bears(label, stem):

@@ -118,6 +118,8 @@ def test_a_pipe_is_read_to_its_end_and_leaves_nothing(tmp_path, monkeypatch):
 
     heard = piped(data)
     assert isinstance(heard, Media) and heard.duration_s == pytest.approx(2.0)
+    assert heard.title == ""
+    assert isinstance(piped(sound(tmp_path / "short.flac", 0.1).read_bytes()), Media)  # less than a buffer holds
     assert piped(b"").reason is Reason.NO_AUDIO
     monkeypatch.setattr("ytaudio.inputs.STDIN_MOST_BYTES", len(data) - 1)
     assert piped(data).detail.endswith("save it as a file and name that")

@@ -46,6 +46,7 @@ def test_a_tenth_of_a_second_is_sound_and_less_is_not_and_silence_says_so(tmp_pa
     for name, samples in {"tenth": NOISE[:1600], "blip": NOISE[:1000], "none": NOISE[:0], "still": NOISE * 0}.items():
         soundfile.write(tmp_path / f"{name}.wav", samples, 16_000)
     assert isinstance(listen(tmp_path / "tenth.wav", seconds=5.0), Heard)
+    assert len(listen((NOISE[:2400], 16_000), seconds=0.06).windows) == 2, "a tenth of a second is meant of them all"
     assert listen(tmp_path / "blip.wav", seconds=5.0).reason is Reason.TOO_SHORT
     assert not isinstance(listen(tmp_path / "none.wav", seconds=5.0), Heard)
     assert listen(tmp_path / "still.wav", seconds=5.0).reason is Reason.SILENT
