@@ -165,7 +165,7 @@ def test_large_splits_are_cut_into_shards(built, monkeypatch):
 def test_nothing_collected_is_one_sentence_with_the_reasons(tmp_path):
     catalog = Catalog((Video("gone", "u", "", "", "food"),), ())
     _, outcomes = build(tmp_path, per_class=0)
-    with pytest.raises(UserError, match=r"No video gave a clip \(removed 1\)"):
+    with pytest.raises(UserError, match=r"No video gave a clip \(removed 1\)\. Of .*gone: Video unavailable\. OUT/"):
         assemble(tmp_path, catalog, outcomes, SETTINGS, protocol=PROTOCOLS["default"])
     assert not (tmp_path / "dataset").exists()
 

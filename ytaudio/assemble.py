@@ -214,11 +214,11 @@ def _publish(folder: Path, report: BuildReport) -> None:
 
 
 def _nothing_collected(outcomes: Iterable[Outcome]) -> str:
-    reasons = Counter(outcome.failure.reason.value for outcome in outcomes if outcome.failure)
+    failed = [(outcome, outcome.failure) for outcome in outcomes if outcome.failure]
+    reasons = Counter(failure.reason.value for _, failure in failed)
     why = ", ".join(f"{reason} {n}" for reason, n in reasons.most_common()) or "none was visited"
-    return (
-        f"No video gave a clip ({why}): ledger.jsonl has what the site said of each; run again for temporary failures."
-    )
+    example = next((f" Of {_named(outcome)}: {failure.detail[:200].rstrip('.')}." for outcome, failure in failed), "")
+    return f"No video gave a clip ({why}).{example} OUT/ledger.jsonl has what was said of each."
 
 
 def _named(outcome: Outcome) -> str:
