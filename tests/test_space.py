@@ -10,7 +10,10 @@ from types import SimpleNamespace
 
 import gradio as gr
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import torch
 from demo_world import DATASET, FIRST, SECOND, publish
 from huggingface_hub import HfApi
 from making import LABELS, dataset_folder, model_folder, scores_of, tone, training_run
@@ -114,6 +117,26 @@ def test_what_is_known_of_a_model_is_said_and_what_is_not_known_too():
     assert len(set(words.colors_of(demo).values())) == 4
 
 
+def test_a_long_answer_is_cut_and_one_piece_has_no_timeline():
+    labels = tuple(f"label {number}" for number in range(13))
+    model, shares = asked(labels=labels), dict.fromkeys(labels, 1 / 13)
+    told = Timeline((Part(0.0, 5.0, shares, -20.0),), Answer(shares, 1, 1), 5.0)
+    said = words.answer(model, told, words.colors_of(Demo((model,))))
+    assert said.count("yta-share") == 10 and "and 3 more" in said
+    assert "yta-timeline" not in said and "one piece" in said
+
+
+def test_a_model_that_cannot_answer_leaves_the_others_theirs(tmp_path, monkeypatch):
+    clip = tmp_path / "tone.flac"
+    clip.write_bytes(encode(tone(0, 1)))
+    folder = str(model_folder(tmp_path / "model"))
+    panel = Panel(Demo((Asked(folder, "", False, LABELS),) * 2))
+    with torch.no_grad():
+        panel.models[0].model.classifier.bias.fill_(float("nan"))
+    first, second = panel.ask(str(clip)).timelines
+    assert "answers with no number" in first and isinstance(second, Timeline)
+
+
 def test_the_picture_shows_pitch_and_has_a_gap_between_pieces():
     low, high = (np.sin(2 * np.pi * hz * np.arange(SAMPLING_RATE) / SAMPLING_RATE) for hz in (200.0, 4000.0))
     shown = np.asarray(Image.open(io.BytesIO(spectrogram([low.astype(np.float32), high.astype(np.float32)]))))
@@ -134,6 +157,10 @@ def test_one_reading_serves_all_models_and_a_missing_one_is_a_sentence(tmp_path)
     told = panel.ask(str(clip))
     assert isinstance(told, Told) and set(told.timelines[0].answer.probabilities) == set(LABELS)
     assert "There is no folder" in told.timelines[1]
+    longer = training_run(crop_seconds=3.0)
+    longer.save(model_folder(tmp_path / "longer"))
+    panel = Panel(Demo((Asked(folder, "", False, LABELS), Asked(str(tmp_path / "longer"), "", False, LABELS))))
+    assert panel.ask(str(clip)).heard.windows[0].seconds == 3.0, "what is read is enough for every model"
     assert Panel(Demo((gone,))).ask(str(clip)).startswith("No model can be asked")
     (tmp_path / "empty.wav").write_bytes(b"")
     assert panel.ask(str(tmp_path / "empty.wav")) == words.SENTENCES[Reason.NO_AUDIO]
@@ -142,11 +169,13 @@ def test_one_reading_serves_all_models_and_a_missing_one_is_a_sentence(tmp_path)
 def test_a_question_that_takes_too_long_is_given_up(monkeypatch):
     hold = threading.Event()
     monkeypatch.setattr(asking, "DEADLINE_S", 0.05)
-    panel = Panel(Demo(()), access=Access())
-    monkeypatch.setattr(Panel, "_told", lambda self, source: hold.wait(10))
-    said = panel.ask("x")
+    asked = []
+    monkeypatch.setattr(Panel, "_told", lambda self, source: asked.append(source) or hold.wait(10))
+    panel = Panel(Demo(()), at_a_time=1, access=Access())
+    said = [panel.ask(source) for source in ("x", "y")]
     hold.set()
-    assert "It took longer than" in said
+    panel._threads.shutdown()
+    assert all("It took longer than" in one for one in said) and asked == ["x"], "who has left is not answered"
 
 
 def test_a_visitor_waits_less_for_a_site_than_a_collection_does():
@@ -213,6 +242,25 @@ def test_examples_are_one_a_class_and_cut(tmp_path):
     assert [example.label for example in found] == ["food", "travel"] and "split validation" in about
     assert all(decode(clips[example.file]).size == LONGEST_S * SAMPLING_RATE for example in found)
     assert found[0].url.startswith("https://www.youtube.com/watch?v=")
+    shard = data / "dataset" / "data" / "validation-00000-of-00001.parquet"
+    first = pq.read_table(shard).to_pylist()[2]  # of food, after the two clips of the video before
+    assert (found[0].url, found[0].start_s) == (first["url"], first["start_s"])
+
+
+def test_what_a_dataset_calls_a_link_is_one_or_left_out(tmp_path):
+    data = dataset_folder(tmp_path / "data", {"test": 1}) / "dataset"
+    (shard,) = (data / "data").glob("*.parquet")
+    table = pq.read_table(shard)
+    at = table.schema.get_field_index("url")
+    for url in ("javascript:alert(1)", 'https://x/"><script>', "https://x/) [y](z"):
+        pq.write_table(table.set_column(at, table.schema.field(at), pa.array([url] * len(table))), shard)
+        assert [one.url for one in examples_of(str(data), "", LABELS)[0]] == [""]
+
+
+def test_a_row_group_beyond_measure_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("ytaudio.space.samples._LARGEST_GROUP", 1000)
+    data = dataset_folder(tmp_path / "data", {"test": 3})
+    assert examples_of(str(data), "", LABELS)[:2] == ((), {})
 
 
 def test_no_examples_is_a_sentence(world, tmp_path):

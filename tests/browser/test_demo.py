@@ -117,6 +117,7 @@ def test_a_link_is_answered_and_its_timeline_leads_to_the_moments(opened, upload
     ("link", "sentence"),
     [
         ("", "There is no link yet"),
+        (["no text"], "There is no link yet"),
         ("http://127.0.0.1:7860/", "This is no link to a YouTube video"),
         ("file:///etc/passwd", "This is no link to a YouTube video"),
         ("/etc/passwd", "This is no link to a YouTube video"),
