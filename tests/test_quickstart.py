@@ -1,6 +1,7 @@
 """The pieces of the quickstart; the whole of it is README's first block, which CI runs."""
 
 import os
+import socket
 import time
 
 import pytest
@@ -72,3 +73,12 @@ def test_the_farewell_names_the_recipes_of_the_checkout_it_runs_in(tmp_path, mon
         monkeypatch.chdir(place)
         quickstart._farewell(tmp_path, "local", 1.0)
         assert f"accelerate launch {near}/finetune.py {near}/wav2vec2.yaml " in capsys.readouterr().out
+
+
+def test_the_hub_has_the_port_that_is_named_afterwards_unless_it_is_taken(tmp_path, monkeypatch):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(quickstart, "PORT", taken.getsockname()[1])
+        taken.listen()
+        assert quickstart._port() == 0
+    assert quickstart._port() == quickstart.PORT

@@ -247,7 +247,8 @@ def _publish(
         url = api.create_repo(repo_id, repo_type=repo_type, private=private, exist_ok=True, space_sdk=sdk)
         there = api.repo_info(repo_id, repo_type=repo_type)
         if repo_type != "model" and private and there.private is False:
-            raise HubError(f"The {what} is public: say --public, or make it private on its page first.")
+            mend = f"hf repos settings {repo_id} --type {repo_type} --private"
+            raise HubError(f"The {what} is public: say --public, or make it private first: {mend}")
         _commit(api, repo_id, repo_type, files, stale, message, sleep, check)
         if repo_type != "model" and not private and there.private:
             api.update_repo_settings(repo_id, repo_type=repo_type, private=False)

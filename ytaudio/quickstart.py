@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import socket
 import subprocess
 import sys
 import time
@@ -23,6 +24,7 @@ from ytaudio.turns import visiting_order
 
 HERE = Path(__file__).parent
 MARK = ".ytaudio-quickstart"
+PORT = 8642  # of the Hub while the quickstart runs, and after it
 CATEGORIES = ("travel", "food", "art_music", "history")
 LAUNCH = "accelerate launch --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no"
 
@@ -108,6 +110,17 @@ def write_day(clips: Sequence[Path], path: Path) -> None:
     soundfile.write(path, np.concatenate([soundfile.read(clip)[0] for clip in clips]), SAMPLING_RATE)
 
 
+def _port() -> int:
+    """PORT, so that addresses in the cards lead somewhere later, or 0, any other, where something else is there."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", PORT))
+        except OSError:
+            return 0
+    return PORT
+
+
 def _prepare(folder: Path, per_category: int) -> None:
     """Make the folder ours: a mark with the number of videos, and the recipes where commands can name them.
 
@@ -137,7 +150,7 @@ def run(folder: Path, per_category: int) -> None:
     folder = folder.resolve()
     videos, fresh = made_up_site(per_category)
     try:
-        hub = LocalHub(folder / "hub")
+        hub = LocalHub(folder / "hub", port=_port())
     except LocalHubError as error:
         raise UserError(str(error)) from None
     with hub, MediaSite([*videos, *fresh]) as site:
@@ -198,16 +211,16 @@ def _steps(
 
 
 def _farewell(folder: Path, user: str, seconds: float) -> None:
-    port, recipes = 8642, recipes_folder()
+    recipes = recipes_folder()
     if Path("recipes/finetune.py").is_file():  # a checkout
         recipes = Path("recipes")
     print(  # noqa: T201
         f"""
 Done in {seconds:.0f} s. Look at what was published:
-  ytaudio hub serve {os.path.relpath(folder / "hub")} --port {port}
-  http://127.0.0.1:{port}/datasets/{user}/made-up-sounds
-  http://127.0.0.1:{port}/{user}/spectrogram-cnn
-  http://127.0.0.1:{port}/{user}/wav2vec2-small
+  ytaudio hub serve {os.path.relpath(folder / "hub")} --port {PORT}
+  http://127.0.0.1:{PORT}/datasets/{user}/made-up-sounds
+  http://127.0.0.1:{PORT}/{user}/spectrogram-cnn
+  http://127.0.0.1:{PORT}/{user}/wav2vec2-small
 
 For the real thing change three settings:
   1. the Hub:    no HF_ENDPOINT, and HF_TOKEN a token of yours
