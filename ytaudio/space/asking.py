@@ -1,6 +1,5 @@
 """A question to every model at once: one reading of a few windows, a timeline of each model, sentences for failures."""
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
@@ -74,11 +73,6 @@ def _asked(model: Classifier | str, heard: Heard) -> Timeline | str:
         return model if isinstance(model, str) else model.answers([heard])[0]
     except UserError as error:
         return str(error)
-
-
-def sentences(models: Sequence[Classifier | str]) -> list[str]:
-    """Why models cannot be asked, a sentence each."""
-    return [model for model in models if isinstance(model, str)]
 
 
 def youtube_address(link: str) -> str:
