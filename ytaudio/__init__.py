@@ -1,8 +1,8 @@
 """ytaudio: what a video is about, from its sound.
 
 Links with topic labels become a published audio dataset; models are trained on it, measured, published and used. The
-rooms, in order: catalog, media, clips, collect, engine, assemble, models, training, evaluation, answering, space, cards,
-hub, cli.
+rooms, in order: catalog, media, clips, collect, engine, assemble, models, training, evaluation, answering, space,
+cards, hub, cli.
 
     >>> import ytaudio
     >>> ytaudio.classify("talk.mp4", model="USER/NAME")
