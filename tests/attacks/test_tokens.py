@@ -77,7 +77,7 @@ def pushed(tmp_path_factory) -> Path:
     return folder
 
 
-STATUSES = (401, 403, 418)  # the last a refusal that nobody foresaw
+STATUSES = (401, 418)  # the last a refusal that nobody foresaw
 
 
 def test_a_hub_that_echoes_the_token_has_it_shown_to_nobody(echo, pushed, tmp_path):

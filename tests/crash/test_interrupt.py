@@ -16,6 +16,9 @@ from ytaudio.testing import MediaSite
 SOON_S = 3.0
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 BOTH = pytest.mark.parametrize("number", CODES, ids=["ctrl-c", "sigterm"])
+# where both take the same way to the same end, one is enough for the suite's time
+CTRL_C = pytest.mark.parametrize("number", [signal.SIGINT], ids=["ctrl-c"])
+SIGTERM = pytest.mark.parametrize("number", [signal.SIGTERM], ids=["sigterm"])
 
 
 def says_how_to_go_on(code: int, stderr: str, number: int) -> None:
@@ -57,7 +60,7 @@ def test_at_any_change_of_the_folder(world, tmp_path, number):
         completes(world, folder)
 
 
-@BOTH
+@SIGTERM
 def test_while_pages_are_slow(world, tmp_path, number):
     world.site.reset_counts()
     world.site.latency_s = 0.2
@@ -70,7 +73,7 @@ def test_while_pages_are_slow(world, tmp_path, number):
     completes(world, tmp_path / "out")
 
 
-@BOTH
+@CTRL_C
 def test_while_every_reader_hangs_in_a_stalled_answer(world, tmp_path, number):
     with MediaSite([world.site.video(one) for one in world.ids]) as stalling:  # a site of its own: it notes stalls late
         for one in world.visited:
@@ -83,7 +86,7 @@ def test_while_every_reader_hangs_in_a_stalled_answer(world, tmp_path, number):
     completes(world, tmp_path / "out")
 
 
-@BOTH
+@SIGTERM
 def test_while_waiting_at_a_wall(world, tmp_path, number):
     with world.walled():
         world.site.reset_counts()

@@ -1,4 +1,7 @@
-"""kill -9 at any moment: a rerun ends with the same files, and reads nothing again that was finished."""
+"""kill -9 at any moment: a rerun ends with the same files, and reads nothing again that was finished.
+
+YTAUDIO_KILLS=10 kills ten times as often.
+"""
 
 import os
 import random
@@ -11,7 +14,8 @@ from crash.world import made_of
 
 from ytaudio.ledger import read_ledger
 
-BY_MOMENT, BY_CLOCK, IN_A_ROW = 20, 6, 6
+TIMES = int(os.environ.get("YTAUDIO_KILLS", "1"))
+BY_MOMENT, BY_CLOCK, IN_A_ROW = 13 * TIMES, 4 * TIMES, 5
 
 
 def finished(folder) -> set[str]:

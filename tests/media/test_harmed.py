@@ -14,7 +14,7 @@ from media import harmed, real_files
 from ytaudio.clips import Window
 from ytaudio.media import Failure, Media, Reason, local_file, open_media
 
-EXAMPLES = int(os.environ.get("YTAUDIO_FUZZ", "150"))
+EXAMPLES = int(os.environ.get("YTAUDIO_FUZZ", "60"))
 HERE = Path(__file__).parent
 
 
