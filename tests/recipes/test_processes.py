@@ -44,10 +44,10 @@ def settings(data: str, *more: str) -> list[str]:
     return [*argv, "--lr_scheduler_type", "constant", *more]
 
 
-def launch(folder: Path, argv: list[str]) -> subprocess.CompletedProcess:
-    """The recipe in two processes."""
+def launch(folder: Path, argv: list[str], script: Path = RECIPES / "finetune.py") -> subprocess.CompletedProcess:
+    """The recipe, or a script of a test's own, in two processes."""
     command = [sys.executable, "-m", "accelerate.commands.launch"]
-    command += ["--config_file", str(RECIPES / "accelerate" / "cpu.yaml"), str(RECIPES / "finetune.py"), *argv]
+    command += ["--config_file", str(RECIPES / "accelerate" / "cpu.yaml"), str(script), *argv]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=200)
 
 
@@ -83,13 +83,18 @@ def test_two_processes_train_as_one_does_with_the_same_crops_a_step_and_after_a_
             assert torch.allclose(value, same[key], atol=2e-5), key
 
 
-def test_a_mistake_in_two_processes_is_told_once_and_nothing_hangs(data, tmp_path):
-    (tmp_path / "run").write_text("a file where a folder should be made")
-    done = launch(tmp_path, settings(data))
+def test_a_mistake_in_two_processes_is_told_once_and_nothing_hangs(tmp_path):
+    script = tmp_path / "recipe.py"
+    script.write_text(
+        "from ytaudio.errors import writing_to\nfrom ytaudio.training.processes import mendable_together\n\n"
+        "with mendable_together(), writing_to('run'):\n    open('run/new', 'w')\n"
+    )
+    (tmp_path / "run").write_text("a file where a folder should be")
+    done = launch(tmp_path, [], script)
     assert done.returncode != 0
     lines = done.stderr.splitlines()
     sentence = next(line for line in lines if line.startswith("Cannot write to run"))
-    assert lines.count(sentence) == 1 and not any("finetune.py" in line and "line " in line for line in lines)
+    assert lines.count(sentence) == 1 and not any("recipe.py" in line and "line " in line for line in lines)
     assert sentence in lines[-2], "what torch's launcher says last of the cause is the same sentence"
 
 
