@@ -206,6 +206,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_a_launcher_that_is_killed_leaves_neither_its_locks_nor_processes(site, tmp_path):
     (tmp_path / "launcher.py").write_text(LAUNCHER)
     ids = [video.id for video in site.videos]

@@ -107,6 +107,7 @@ def run_array(slurm, job, ranks):
     return codes, "".join(texts)
 
 
+@pytest.mark.slow
 def test_slurm_runs_the_queued_script_task_by_task_and_the_next_launch_takes_what_a_wall_left(site, slurm, tmp_path):
     out, before = tmp_path / "out", site.video(site.videos[0].id)
     site.add(replace(before, state="bot_check"))
@@ -136,6 +137,7 @@ def test_slurm_runs_the_queued_script_task_by_task_and_the_next_launch_takes_wha
     assert launch(site, out, "slurm").tasks == 0
 
 
+@pytest.mark.slow
 def test_a_slurm_task_whose_time_is_up_is_queued_again_and_goes_on(site, slurm, tmp_path):
     launch(site, tmp_path / "out", "slurm", tasks=1)
     site.latency_s = 0.1
@@ -192,6 +194,7 @@ def ray_nodes(site, monkeypatch):
         cluster.shutdown()
 
 
+@pytest.mark.slow
 def test_ray_runs_tasks_on_two_machines_and_goes_on_when_one_is_lost(site, ray_nodes, tmp_path):
     cluster, second = ray_nodes
     out = tmp_path / "out"

@@ -37,6 +37,7 @@ def str_or_int(value):
     return value if isinstance(value, int) else str(value)
 
 
+@pytest.mark.slow
 def test_a_full_disk_loses_nothing_and_the_run_goes_on_when_there_is_room(world, room):
     """From no room at all to almost enough: the settings' line, clips, the ledger and the Parquet files in turn."""
     if not room.ready:

@@ -9,6 +9,7 @@ import shutil
 import signal
 import time
 
+import pytest
 from crash.forge import digests
 from crash.world import made_of
 
@@ -51,6 +52,7 @@ def goes_on(world, folder) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["clips", "dataset", "ledger.jsonl", "lock"]
 
 
+@pytest.mark.slow
 def test_killed_before_any_change_of_its_folder_a_run_goes_on(world, tmp_path):
     rng = random.Random(3)
     share = world.moments / BY_MOMENT
@@ -65,6 +67,7 @@ def test_killed_before_any_change_of_its_folder_a_run_goes_on(world, tmp_path):
     assert stages >= {"beginning", "reading", "assembling"}
 
 
+@pytest.mark.slow
 def test_killed_at_random_times_a_run_goes_on(world, tmp_path):
     rng = random.Random(4)
     began = time.monotonic()

@@ -18,6 +18,7 @@ EXAMPLES = int(os.environ.get("YTAUDIO_FUZZ", "60"))
 HERE = Path(__file__).parent
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(max(240, EXAMPLES))
 def test_harmed_files_are_failures_or_sound(tmp_path):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parent), os.environ.get("PYTHONPATH", "")])}

@@ -164,6 +164,7 @@ assert not any(name.split(".")[0] == "ytaudio" for name in sys.modules)
 """
 
 
+@pytest.mark.slow
 def test_a_process_that_cannot_import_ytaudio_classifies_with_the_saved_folder(tmp_path):
     sound = np.random.default_rng(0).standard_normal(16_000).astype(np.float32)
     np.save(tmp_path / "sound.npy", sound)

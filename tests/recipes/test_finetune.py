@@ -253,6 +253,7 @@ finetune.main(sys.argv[2:])
 """
 
 
+@pytest.mark.slow
 def test_too_little_memory_is_one_sentence_that_says_what_to_lower_and_checkpoints_are_kept(finetune, local, tmp_path):
     argv = ["spectrogram_cnn.yaml", "--dataset_name", local, "--output_dir", str(tmp_path), "--use_cpu"]
     argv += ["--model_config", json.dumps({"width": 32, "hidden_size": 8}), "--crop_seconds", "4"]

@@ -51,6 +51,7 @@ def launch(folder: Path, argv: list[str], script: Path = RECIPES / "finetune.py"
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=200)
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one_does_with_the_same_crops_a_step_and_after_a_resume(data, tmp_path, monkeypatch):
     one = tmp_path / "one"
     one.mkdir()

@@ -64,6 +64,7 @@ def arguments(**changes) -> TrainingArguments:
     return TrainingArguments("unused", use_cpu=True, **changes)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="resident memory is read from /proc")
 def test_the_estimate_is_what_a_real_step_takes_within_a_factor_of_one_and_a_half():
     done = subprocess.run([sys.executable, "-c", REAL], capture_output=True, text=True, check=True)
