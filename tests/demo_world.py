@@ -38,7 +38,8 @@ def publish(place: Path) -> None:
 def start(words: list[str], log: Path, environment: dict[str, str], cwd: Path | None = None) -> tuple:
     """A process that serves the page, and the address it prints."""
     with log.open("w") as out:
-        process = subprocess.Popen(words, stdout=out, stderr=out, env={**os.environ, **environment}, cwd=cwd)
+        seen = {**os.environ, "PYTHONUNBUFFERED": "1", **environment}  # or the address stays in a buffer
+        process = subprocess.Popen(words, stdout=out, stderr=out, env=seen, cwd=cwd)
     until = time.monotonic() + 150
     while time.monotonic() < until and process.poll() is None:
         said = log.read_text()

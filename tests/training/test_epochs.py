@@ -63,7 +63,8 @@ def test_without_validation_the_loss_alone_is_told(supply, tmp_path):
     assert len(lines) == 2 and "loss" in lines[1] and "validation" not in lines[1]
 
 
-def test_a_terminal_has_a_bar_that_goes_away(supply, tmp_path):
+def test_a_terminal_has_a_bar_that_goes_away(supply, tmp_path, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")  # a dumb one has none
     text = "\n".join(said(supply, tmp_path, terminal=True))
     assert "training" in text and "4/4" in text and text.count("best so far") == 1
     assert text.rstrip().endswith("\x1b[2K"), "the bar is wiped"
