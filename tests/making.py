@@ -188,6 +188,18 @@ def model_folder(folder: Path, labels=LABELS, seed: int = 0) -> Path:
     return folder
 
 
+def cnn_folder(folder: Path, labels=LABELS) -> Path:
+    """A tiny CNN of ours with random weights and its extractor."""
+    from transformers import Wav2Vec2FeatureExtractor
+
+    from ytaudio.models import SpectrogramCNNConfig, SpectrogramCNNForAudioClassification
+
+    config = SpectrogramCNNConfig(width=4, depth=2, id2label=dict(enumerate(labels)))
+    SpectrogramCNNForAudioClassification(config).save_pretrained(folder)
+    Wav2Vec2FeatureExtractor().save_pretrained(folder)
+    return folder
+
+
 def build_folder(folder: Path, channels: int = 9, labels=LABELS, seconds: float = 2.0, rate: float = 1 / 3) -> Path:
     """What a build leaves, ledger and clips too: a video a channel, two clips a video at odd times."""
     settings = Settings(clips_per_video=2, clip_seconds=seconds)

@@ -5,13 +5,12 @@ import threading
 import numpy as np
 import pytest
 import soundfile
-from transformers import Wav2Vec2FeatureExtractor
+from making import cnn_folder
 
 import ytaudio
 from ytaudio.answering import answers
 from ytaudio.classifier import Answer, Classifier
 from ytaudio.media import Failure, Reason
-from ytaudio.models import SpectrogramCNNConfig, SpectrogramCNNForAudioClassification
 from ytaudio.testing import MediaSite, make_videos, with_states
 
 LABELS = ("art_music", "food")
@@ -20,11 +19,7 @@ HEAVY = "datasets pandas pyarrow librosa sklearn matplotlib transformers.trainer
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    config = SpectrogramCNNConfig(width=4, depth=2, id2label=dict(enumerate(LABELS)))
-    SpectrogramCNNForAudioClassification(config).save_pretrained(folder)
-    Wav2Vec2FeatureExtractor().save_pretrained(folder)
-    return folder
+    return cnn_folder(tmp_path_factory.mktemp("model"), LABELS)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ ROOMS = (
     *("visits", "turns", "collect", "places", "launches", "shares", "schedulers", "engine"),
     *("exchange", "splits", "parquet", "channels", "examples", "assemble", "links", "rebuilt", "models", "hub_errors"),
     *("republished", "kaggle", "sources", "intervals", "training", "evaluation", "inputs"),
-    *("listening", "classifier", "answering", "plots", "soundplots", "space"),
+    *("listening", "classifier", "answering", "drawing", "plots", "soundplots", "space"),
     *("cards", "packing", "spaces", "hub", "localhub", "testing", "progress", "printing", "answers", "verdicts"),
     *("building", "options", "ending", "quickstart", "cli"),
 )

@@ -7,12 +7,11 @@ import sys
 import numpy as np
 import pytest
 import soundfile
-from transformers import Wav2Vec2FeatureExtractor
+from making import cnn_folder
 from typer.testing import CliRunner
 
 from ytaudio.cli import app
 from ytaudio.errors import UserError
-from ytaudio.models import SpectrogramCNNConfig, SpectrogramCNNForAudioClassification
 from ytaudio.testing import MediaSite, make_videos, with_states
 
 LABELS = ("art_music", "food", "travel")
@@ -20,11 +19,7 @@ LABELS = ("art_music", "food", "travel")
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    config = SpectrogramCNNConfig(width=4, depth=2, id2label=dict(enumerate(LABELS)))
-    SpectrogramCNNForAudioClassification(config).save_pretrained(folder)
-    Wav2Vec2FeatureExtractor().save_pretrained(folder)
-    return str(folder)
+    return str(cnn_folder(tmp_path_factory.mktemp("model"), LABELS))
 
 
 @pytest.fixture

@@ -2,14 +2,12 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from making import model_folder, training_run
-from transformers import Wav2Vec2FeatureExtractor
+from making import cnn_folder, model_folder, training_run
 
 from ytaudio.classifier import Classifier
 from ytaudio.errors import ModelError
 from ytaudio.listening import listen
 from ytaudio.media import Failure
-from ytaudio.models import SpectrogramCNNConfig, SpectrogramCNNForAudioClassification
 from ytaudio.training.features import features
 
 LABELS = ("art_music", "food", "history", "travel")
@@ -19,11 +17,7 @@ NAN = torch.full((1, len(LABELS)), float("nan"))
 
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    config = SpectrogramCNNConfig(width=4, depth=2, id2label=dict(enumerate(LABELS)))
-    SpectrogramCNNForAudioClassification(config).save_pretrained(folder)
-    Wav2Vec2FeatureExtractor().save_pretrained(folder)
-    return Classifier.load(str(folder))
+    return Classifier.load(str(cnn_folder(tmp_path_factory.mktemp("model"), LABELS)))
 
 
 def noise(seconds, seed=0):

@@ -12,9 +12,8 @@ from ytaudio.clips import SAMPLING_RATE, Window, spread_windows
 from ytaudio.inputs import find_media
 from ytaudio.media import Access, Failure, Media, Reason
 
-Waveform: TypeAlias = tuple[
-    Any, int
-]  # float or integer samples, (samples,) or (samples, channels), and their rate in Hz
+# float or integer samples, (samples,) or (samples, channels), and their rate in Hz
+Waveform: TypeAlias = tuple[Any, int]
 Source: TypeAlias = str | Path | Waveform
 SHORTEST_S = 0.1  # of sound that is about something
 

@@ -1,8 +1,6 @@
 """The pictures on the cards, as PNG."""
 
-import io
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -10,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ytaudio.channels import Spread
+from ytaudio.drawing import as_png, new_figure, short_name
 from ytaudio.evaluation.calibration import Calibration
 
 MOST_LABELS = 40  # drawn; the commonest ones where there are more
@@ -18,32 +17,11 @@ BLUE, ORANGE, GREEN, GREY = "#3b6ea5", "#e08a3c", "#5b9a68", "#dcdfe4"
 _CHANNEL_SIZES = ((1, 1), (2, 2), (3, 5), (6, 10), (11, 20), (21, 1 << 62))  # videos of a channel, from and to
 
 
-def _figure(width: float, height: float, panels: int = 1) -> tuple[Figure, list[Any]]:
-    figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = list(np.atleast_1d(figure.subplots(1, panels)))
-    for axis in axes:
-        axis.spines[["top", "right"]].set_visible(False)
-    return figure, axes
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
-
-
-def _name(label: str) -> str:
-    """A label as a tick: short, in one line, and nothing of it read as mathematics."""
-    line = " ".join(str(label).split()).replace("\\", "\\\\").replace("$", r"\$")
-    return line if len(line) <= 28 else f"{line[:27]}…"
-
-
 def classes(splits: Mapping[str, Mapping[str, Mapping[str, int]]], labels: Sequence[str]) -> bytes:
     """Videos and channels of each class, stacked by split; `splits` as in the build's report."""
     totals = {label: sum(split.get(label, {}).get("videos", 0) for split in splits.values()) for label in labels}
     shown = sorted(labels, key=lambda label: -totals[label])[:MOST_LABELS]
-    figure, axes = _figure(9, 1.8 + 0.32 * len(shown), 2)
+    figure, axes = new_figure(9, 1.8 + 0.32 * len(shown), 2)
     where = np.arange(len(shown))
     for axis, what in zip(axes, ("videos", "channels"), strict=True):
         left = np.zeros(len(shown))
@@ -51,24 +29,24 @@ def classes(splits: Mapping[str, Mapping[str, Mapping[str, int]]], labels: Seque
             width = np.asarray([counts.get(label, {}).get(what, 0) for label in shown])
             axis.barh(where, width, left=left, label=split, color=color)
             left += width
-        axis.set_yticks(where, [_name(label) for label in shown] if axis is axes[0] else [""] * len(shown))
+        axis.set_yticks(where, [short_name(label) for label in shown] if axis is axes[0] else [""] * len(shown))
         axis.invert_yaxis()
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.set_xlabel(what)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
-    return _png(figure)
+    return as_png(figure)
 
 
 def channels(all_of_them: Spread, by_label: Mapping[str, Spread]) -> bytes:
     """The share of each class's videos that its largest channels hold, and how many channels have how many videos."""
     shown = sorted(by_label, key=lambda label: (-by_label[label].videos, label))[:MOST_LABELS]
-    figure, (held, sizes) = _figure(9, max(2.8, 1.5 + 0.32 * len(shown)), 2)
+    figure, (held, sizes) = new_figure(9, max(2.8, 1.5 + 0.32 * len(shown)), 2)
     where, left = np.arange(len(shown)), np.zeros(len(shown))
     for up_to, name, color in ((1, "largest channel", BLUE), (5, "2nd to 5th", "#8fb0d3"), (None, "all others", GREY)):
         share = np.asarray([by_label[label].share(up_to) if up_to else 1.0 for label in shown]) * 100
         held.barh(where, share - left, left=left, label=name, color=color)
         left = share
-    held.set_yticks(where, [_name(label) for label in shown])
+    held.set_yticks(where, [short_name(label) for label in shown])
     held.invert_yaxis()
     held.set_xlim(0, 100)
     held.set_xlabel("% of the category's videos")
@@ -81,7 +59,7 @@ def channels(all_of_them: Spread, by_label: Mapping[str, Spread]) -> bytes:
     sizes.set_xlabel("videos of a channel")
     sizes.set_ylabel("channels")
     figure.legend(*held.get_legend_handles_labels(), loc="outside upper left", ncols=3, frameon=False)
-    return _png(figure)
+    return as_png(figure)
 
 
 def confusion(matrix: Sequence[Sequence[int]], labels: Sequence[str]) -> bytes:
@@ -89,11 +67,11 @@ def confusion(matrix: Sequence[Sequence[int]], labels: Sequence[str]) -> bytes:
     counts = np.asarray(matrix)
     shown = np.argsort(-counts.sum(axis=1), kind="stable")[:MOST_LABELS]
     shown.sort()
-    counts, names = counts[np.ix_(shown, shown)], [_name(labels[number]) for number in shown]
+    counts, names = counts[np.ix_(shown, shown)], [short_name(labels[number]) for number in shown]
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     cell = 0.45 if len(shown) <= 12 else max(0.2, 5.4 / len(shown) + 0.05)  # inches: many classes fit a page too
     size, font = 2.4 + cell * len(shown), 10 if len(shown) <= 12 else 8
-    figure, (axis,) = _figure(size + 1, size)
+    figure, (axis,) = new_figure(size + 1, size)
     axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axis.set_xticks(range(len(shown)), names, rotation=45, ha="right", rotation_mode="anchor", fontsize=font)
     axis.set_yticks(range(len(shown)), names, fontsize=font)
@@ -102,27 +80,27 @@ def confusion(matrix: Sequence[Sequence[int]], labels: Sequence[str]) -> bytes:
     for row, column in np.ndindex(counts.shape) if len(shown) <= TABLE_UP_TO else ():
         color = "white" if shares[row, column] > 0.5 else "black"
         axis.text(column, row, str(counts[row, column]), ha="center", va="center", color=color, fontsize=font)
-    return _png(figure)
+    return as_png(figure)
 
 
 def f1(values: Mapping[str, float], intervals: Mapping[str, tuple[float, float]], counts: Mapping[str, int]) -> bytes:
     """F1 of each class as a dot with its 95 % interval, the best on top, beside the classes' number of videos."""
     shown = sorted(values, key=lambda label: -counts.get(label, 0))[:MOST_LABELS]
     shown.sort(key=lambda label: -values[label])
-    figure, (axis,) = _figure(7.5, 1.1 + 0.3 * max(len(shown), 2))
+    figure, (axis,) = new_figure(7.5, 1.1 + 0.3 * max(len(shown), 2))
     where, middle = np.arange(len(shown)), np.asarray([values[label] for label in shown])
     ends = np.asarray([intervals[label] for label in shown]).T
     axis.hlines(where, *ends, color=BLUE, linewidth=2, alpha=0.55)
     axis.plot(middle, where, "o", color=BLUE, markersize=6)
     mean = float(np.mean(list(values.values())))
     axis.axvline(mean, color=ORANGE, linewidth=1, linestyle="--", zorder=0, label=f"macro-F1 {mean:.2f}")
-    axis.set_yticks(where, [f"{_name(label)} ({counts.get(label, 0)})" for label in shown])
+    axis.set_yticks(where, [f"{short_name(label)} ({counts.get(label, 0)})" for label in shown])
     axis.set_ylim(len(shown) - 0.5, -0.5)
     axis.set_xlim(-0.02, 1.02)
     axis.grid(axis="x", alpha=0.3)
     axis.set_xlabel("F1 over videos, with 95 % intervals (number of videos)")
     figure.legend(loc="outside upper right", frameon=False)
-    return _png(figure)
+    return as_png(figure)
 
 
 def reliability(measured: Calibration) -> bytes:
@@ -151,7 +129,7 @@ def reliability(measured: Calibration) -> bytes:
     below.set_xlabel("probability of the answer")
     for one in (axis, below):
         one.spines[["top", "right"]].set_visible(False)
-    return _png(figure)
+    return as_png(figure)
 
 
 def training(history: Sequence[Mapping[str, float]]) -> bytes:
@@ -168,7 +146,7 @@ def training(history: Sequence[Mapping[str, float]]) -> bytes:
         if (points := [(entry["epoch"], entry[key]) for entry in history if key in entry and "epoch" in entry])
     ]
     panels = 1 + any(panel for panel, *_ in found)
-    figure, axes = _figure(4.5 * panels, 3.2, panels)
+    figure, axes = new_figure(4.5 * panels, 3.2, panels)
     for panel, color, name, points in found:
         axes[panel].plot(*zip(*points, strict=True), color=color, label=name, marker="." if len(points) < 40 else "")
         if name == "macro-F1":
@@ -183,4 +161,4 @@ def training(history: Sequence[Mapping[str, float]]) -> bytes:
     axes[0].set_ylim(bottom=0)
     if panels > 1:
         axes[1].set_ylim(0, 1.02)
-    return _png(figure)
+    return as_png(figure)
